@@ -1,0 +1,13 @@
+/* log.h - one line per event on stderr: "earshot: warning: ...".
+ *
+ *   es_log(ES_LOG_WARNING, "memory is not locked: ...");
+ *
+ * Only the app and tools layers log; libraries return statuses (status.h). Never allocates; a line is written with one
+ * write(2), cut at 1 KiB. Any thread. */
+#pragma once
+
+#include "platform/status.h"
+
+enum es_log_level { ES_LOG_ERROR, ES_LOG_WARNING, ES_LOG_INFO };
+
+void es_log(enum es_log_level level, const char *format, ...) ES_PRINTF(2, 3);
