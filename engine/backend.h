@@ -9,8 +9,8 @@
  *   ops->decode(backend, &step, &choice);                  consumes one
  *
  * Everything between mel frames and token ids lives behind it: conv stem, encoder, adapter,
- * decoder, their rings and positions. Positions are never reset within a stream and never run out (uint64).
- * One thread at a time (the engine thread). */
+ * decoder, their rings and positions. Positions are never reset within a stream and never run out
+ * (uint64). One thread at a time (the engine thread). */
 #pragma once
 
 #include "engine/model.h"
@@ -18,23 +18,24 @@
 #include "platform/arena.h"
 #include "platform/pool.h"
 
-/* Where a tap can listen; the names are those of the goldens. Row = one encoder frame or position. */
+/* Where a tap can listen; the names are those of the goldens. Row = one encoder frame or position.
+ */
 enum es_stage {
-    ES_STAGE_CONV0,           /* [8 per position, encoder.dim] after GELU */
-    ES_STAGE_CONV1,           /* [downsample per position, encoder.dim] after GELU */
-    ES_STAGE_ENCODER_LAYER,   /* residual stream after layer `layer` */
-    ES_STAGE_ENCODER,         /* after the final norm */
-    ES_STAGE_ADAPTER,         /* [1 per position, decoder.dim] */
-    ES_STAGE_DECODER_INPUT,   /* embedding of the id + adapter row */
-    ES_STAGE_DECODER_LAYER,   /* residual stream after layer `layer` */
-    ES_STAGE_DECODER,         /* after the final norm */
-    ES_STAGE_LOGITS,          /* [vocab_size], before the bias */
+    ES_STAGE_CONV0,         /* [8 per position, encoder.dim] after GELU */
+    ES_STAGE_CONV1,         /* [downsample per position, encoder.dim] after GELU */
+    ES_STAGE_ENCODER_LAYER, /* residual stream after layer `layer` */
+    ES_STAGE_ENCODER,       /* after the final norm */
+    ES_STAGE_ADAPTER,       /* [1 per position, decoder.dim] */
+    ES_STAGE_DECODER_INPUT, /* embedding of the id + adapter row */
+    ES_STAGE_DECODER_LAYER, /* residual stream after layer `layer` */
+    ES_STAGE_DECODER,       /* after the final norm */
+    ES_STAGE_LOGITS,        /* [vocab_size], before the bias */
     ES_STAGE_COUNT
 };
 
-/* Tests look inside through a tap; NULL in the product. `rows` is [row_count, dim] f32, valid during the
- * call only; first_row counts from the start of the stream (for conv0: mel frames; encoder: 20 ms frames;
- * decoder: positions). */
+/* Tests look inside through a tap; NULL in the product. `rows` is [row_count, dim] f32, valid
+ * during the call only; first_row counts from the start of the stream (for conv0: mel frames;
+ * encoder: 20 ms frames; decoder: positions). */
 struct es_tap {
     void (*on_rows)(void *context, enum es_stage stage, uint32_t layer, uint64_t first_row,
                     const float *rows, uint32_t row_count, uint32_t dim);
@@ -42,16 +43,17 @@ struct es_tap {
 };
 
 struct es_backend_config {
-    uint32_t encode_positions_max; /* most positions in one encode call, 1..ES_ENCODE_POSITIONS_MAX */
-    struct es_pool *pool;          /* borrowed; may be NULL in layout */
-    const struct es_tap *tap;      /* borrowed; NULL for none */
-    uint64_t start_position;       /* tests: age of the decoder at reset, in positions; the encoder is
-                                    * downsample times as old. 0 in the product */
+    uint32_t
+        encode_positions_max; /* most positions in one encode call, 1..ES_ENCODE_POSITIONS_MAX */
+    struct es_pool *pool;     /* borrowed; may be NULL in layout */
+    const struct es_tap *tap; /* borrowed; NULL for none */
+    uint64_t start_position;  /* tests: age of the decoder at reset, in positions; the encoder is
+                               * downsample times as old. 0 in the product */
 };
 
 /* One decoder step. */
 struct es_step {
-    int32_t id;              /* id to feed; ES_STEP_LAST: the id that the last step chose */
+    int32_t id;               /* id to feed; ES_STEP_LAST: the id that the last step chose */
     float streaming_pad_bias; /* added to the logit of id 32 before the choice; 0 for none */
 };
 #define ES_STEP_LAST (-1)
@@ -75,28 +77,29 @@ struct es_backend_ops {
     void (*layout)(const struct es_model *model, const struct es_backend_config *config,
                    struct es_plan *plan, struct es_backend_layout *layout);
 
-    /* Binds and precomputes; allocates nothing. *backend lives as long as the arena. All pointers are borrowed
-     * and must outlive it. */
+    /* Binds and precomputes; allocates nothing. *backend lives as long as the arena. All pointers
+     * are borrowed and must outlive it. */
     ES_MUST_CHECK enum es_status (*init)(struct es_backend **backend, const struct es_model *model,
                                          const struct es_backend_config *config,
                                          const struct es_backend_layout *layout,
                                          const struct es_arena *arena,
                                          const struct es_weights *weights, struct es_error *error);
 
-    /* A new stream with this delay (1..15 or 30 positions of 80 ms): positions, rings and convolution history start over and
-     * the conditioning of the ada norms is computed anew. */
+    /* A new stream with this delay (1..15 or 30 positions of 80 ms): positions, rings and
+     * convolution history start over and the conditioning of the ada norms is computed anew. */
     ES_MUST_CHECK enum es_status (*reset)(struct es_backend *backend, uint32_t delay_positions,
                                           struct es_error *error);
 
     /* mel [position_count * frames_per_position, mel_bin_count] f32, frame after frame with no gap;
-     * 1 <= position_count <= encode_positions_max. Runs conv stem, encoder and adapter and queues position_count
-     * embeddings. Returns how many wait now, or < 0. The queue holds ES_PROMPT_POSITIONS_MAX +
-     * encode_positions_max; feeding more is a programmer error. */
+     * 1 <= position_count <= encode_positions_max. Runs conv stem, encoder and adapter and queues
+     * position_count embeddings. Returns how many wait now, or < 0. The queue holds
+     * ES_PROMPT_POSITIONS_MAX + encode_positions_max; feeding more is a programmer error. */
     ES_MUST_CHECK int (*encode)(struct es_backend *backend, const float *mel,
                                 uint32_t position_count, struct es_error *error);
 
-    /* The prompt: ids [id_count], position i gets ids[i] + embedding i. Consumes id_count queued embeddings and
-     * chooses the first id from the last position's logits. Only as the first call after reset. */
+    /* The prompt: ids [id_count], position i gets ids[i] + embedding i. Consumes id_count queued
+     * embeddings and chooses the first id from the last position's logits. Only as the first call
+     * after reset. */
     ES_MUST_CHECK enum es_status (*prefill)(struct es_backend *backend, const int32_t *ids,
                                             uint32_t id_count, float streaming_pad_bias,
                                             struct es_choice *choice, struct es_error *error);
@@ -105,4 +108,3 @@ struct es_backend_ops {
     ES_MUST_CHECK enum es_status (*decode)(struct es_backend *backend, const struct es_step *step,
                                            struct es_choice *choice, struct es_error *error);
 };
-

@@ -4,8 +4,8 @@
  *   status = es_model_read(&model, "models/bringup", &error);
  *
  * Nothing about the 4B model is hard-coded: what a struct field holds came from the file and was
- * checked against bounds.h. Sources: params.json of Voxtral-Mini-4B-Realtime-2602 and docs/MODEL.md. Immutable after
- * reading; any thread may read it. */
+ * checked against bounds.h. Sources: params.json of Voxtral-Mini-4B-Realtime-2602 and
+ * docs/MODEL.md. Immutable after reading; any thread may read it. */
 #pragma once
 
 #include "platform/bounds.h"
@@ -30,16 +30,17 @@ struct es_stack {
 struct es_model {
     struct es_stack encoder;
     struct es_stack decoder;
-    bool encoder_biases;      /* wq, wv, wo, w2 of the encoder have a bias (wk, w1, w3 never do) */
-    uint32_t mel_bin_count;   /* 128 */
-    uint32_t downsample;      /* encoder frames per position: 4 */
+    bool encoder_biases;    /* wq, wv, wo, w2 of the encoder have a bias (wk, w1, w3 never do) */
+    uint32_t mel_bin_count; /* 128 */
+    uint32_t downsample;    /* encoder frames per position: 4 */
     uint32_t frames_per_position; /* mel frames per position: 2 * downsample = 8 */
-    float log_mel_max;        /* global_log_mel_max: 1.5 */
-    uint32_t ada_dim;         /* ada_rms_norm_t_cond_dim: 32 */
-    uint32_t vocab_size;      /* 131072 */
+    float log_mel_max;            /* global_log_mel_max: 1.5 */
+    uint32_t ada_dim;             /* ada_rms_norm_t_cond_dim: 32 */
+    uint32_t vocab_size;          /* 131072 */
 };
 
-/* Reads and checks DIRECTORY/params.json. Unknown keys are ignored; a missing, duplicate or impossible value is
- * named with what was found and what is allowed (ES_ERR_INPUT). Allocates while it reads, keeps nothing. */
+/* Reads and checks DIRECTORY/params.json. Unknown keys are ignored; a missing, duplicate or
+ * impossible value is named with what was found and what is allowed (ES_ERR_INPUT). Allocates while
+ * it reads, keeps nothing. */
 ES_MUST_CHECK enum es_status es_model_read(struct es_model *model, const char *directory,
                                            struct es_error *error);

@@ -6,9 +6,9 @@
  *   es_stream_push(&stream, frames, frame_count, &error);      tokens come through options.on_token
  *
  * Gathers whole positions of mel frames, encodes them, runs the prompt as soon as its last audio
- * position is there, then one decoder step per position; never steps past the audio. EOS is an id like any
- * other. What comes before and after the audio (padding) is the caller's: a stream has no end here. A stream works on any
- * backend; tests use a fake one. Engine thread only. */
+ * position is there, then one decoder step per position; never steps past the audio. EOS is an id
+ * like any other. What comes before and after the audio (padding) is the caller's: a stream has no
+ * end here. A stream works on any backend; tests use a fake one. Engine thread only. */
 #pragma once
 
 #include "engine/backend.h"
@@ -17,14 +17,14 @@ struct es_token {
     int32_t id;        /* what the model chose */
     int32_t fed_id;    /* what the next position gets: id, or the forced id */
     float margin;      /* logits */
-    uint64_t position; /* the position whose audio it belongs to: the decision was made at the end of `position`;
-                        * the first is 32 + delay */
+    uint64_t position; /* the position whose audio it belongs to: the decision was made at the end
+                        * of `position`; the first is 32 + delay */
 };
 
-/* The guard against blank ruts (docs/ARCHITECTURE.md): from a run of ES_BLANK_RUN_START ids 32 on, subtract
- * min(7, 0.5 * (run - start)) from the logit of id 32. Off unless asked for. */
+/* The guard against blank ruts (docs/ARCHITECTURE.md): from a run of ES_BLANK_RUN_START ids 32 on,
+ * subtract min(7, 0.5 * (run - start)) from the logit of id 32. Off unless asked for. */
 struct es_stream_options {
-    uint32_t delay_positions;                         /* 1..15 or 30 */
+    uint32_t delay_positions; /* 1..15 or 30 */
     bool blank_guard;
     void (*on_token)(void *context, const struct es_token *token);
     /* The id to feed instead of the choice, or -1 for none; NULL for no forcing. */
@@ -43,14 +43,15 @@ struct es_stream {
     struct es_backend *backend;
     struct es_stream_options options;
     uint32_t encode_positions_max;
-    float *mel; /* [encode_positions_max * frames_per_position, mel_bin_count] frames not yet encoded */
+    float *mel; /* [encode_positions_max * frames_per_position, mel_bin_count] frames not yet
+                   encoded */
     /* state, cleared by reset */
     uint32_t mel_frame_count; /* frames in mel */
     uint32_t waiting_count;   /* embeddings that the backend holds */
     uint64_t position_count;  /* positions decided: prompt included */
     uint64_t decision_count;  /* tokens given out */
     uint32_t blank_run;
-    int32_t next_id;          /* fed at the next position */
+    int32_t next_id; /* fed at the next position */
 };
 
 void es_stream_layout(const struct es_model *model, uint32_t encode_positions_max,

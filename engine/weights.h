@@ -6,7 +6,8 @@
  *
  * The file is read once, sequentially by data offset, in chunks straight into the arena; the page
  * cache is told to forget what was read, so that a weight is in memory once. Matrices keep the
- * file's type; vectors (norms, biases) are widened to f32, because every product with them is f32. */
+ * file's type; vectors (norms, biases) are widened to f32, because every product with them is f32.
+ */
 #pragma once
 
 #include "engine/model.h"
@@ -18,7 +19,8 @@ enum es_dtype { ES_DTYPE_BF16, ES_DTYPE_F16, ES_DTYPE_F32 };
 size_t es_dtype_bytes(enum es_dtype dtype);
 const char *es_dtype_name(enum es_dtype dtype); /* "BF16": as in the file */
 
-/* A linear map y = W x: row-major [out_dim, in_dim], as in the file. `data` is 64-byte aligned and belongs to the arena. */
+/* A linear map y = W x: row-major [out_dim, in_dim], as in the file. `data` is 64-byte aligned and
+ * belongs to the arena. */
 struct es_matrix {
     const void *data;
     uint32_t out_dim;
@@ -31,15 +33,16 @@ struct es_encoder_layer {
     struct es_matrix wq;         /* [head_count * head_dim, dim] */
     struct es_matrix wk;         /* [kv_head_count * head_dim, dim] */
     struct es_matrix wv;
-    struct es_matrix wo;         /* [dim, head_count * head_dim] */
-    const float *wq_bias;        /* [head_count * head_dim]; NULL without encoder_biases, as the next three */
+    struct es_matrix wo; /* [dim, head_count * head_dim] */
+    const float
+        *wq_bias; /* [head_count * head_dim]; NULL without encoder_biases, as the next three */
     const float *wv_bias;
-    const float *wo_bias;        /* [dim] */
-    const float *ffn_norm;       /* [dim] */
-    struct es_matrix w1;         /* [hidden_dim, dim]  gate */
-    struct es_matrix w3;         /* [hidden_dim, dim]  up */
-    struct es_matrix w2;         /* [dim, hidden_dim]  down */
-    const float *w2_bias;        /* [dim] */
+    const float *wo_bias;  /* [dim] */
+    const float *ffn_norm; /* [dim] */
+    struct es_matrix w1;   /* [hidden_dim, dim]  gate */
+    struct es_matrix w3;   /* [hidden_dim, dim]  up */
+    struct es_matrix w2;   /* [dim, hidden_dim]  down */
+    const float *w2_bias;  /* [dim] */
 };
 
 struct es_decoder_layer {
@@ -52,17 +55,17 @@ struct es_decoder_layer {
 };
 
 struct es_weights {
-    struct es_matrix conv0;         /* [encoder.dim, mel_bin_count * 3], k fastest: in * 3 + tap */
-    const float *conv0_bias;        /* [encoder.dim] */
-    struct es_matrix conv1;         /* [encoder.dim, encoder.dim * 3] */
+    struct es_matrix conv0;  /* [encoder.dim, mel_bin_count * 3], k fastest: in * 3 + tap */
+    const float *conv0_bias; /* [encoder.dim] */
+    struct es_matrix conv1;  /* [encoder.dim, encoder.dim * 3] */
     const float *conv1_bias;
     struct es_encoder_layer encoder[ES_LAYER_COUNT_MAX];
-    const float *encoder_norm;      /* [encoder.dim] */
-    struct es_matrix adapter0;      /* [decoder.dim, encoder.dim * downsample] */
-    struct es_matrix adapter2;      /* [decoder.dim, decoder.dim] */
-    struct es_matrix embedding;     /* [vocab_size, decoder.dim]; also the output head */
+    const float *encoder_norm;  /* [encoder.dim] */
+    struct es_matrix adapter0;  /* [decoder.dim, encoder.dim * downsample] */
+    struct es_matrix adapter2;  /* [decoder.dim, decoder.dim] */
+    struct es_matrix embedding; /* [vocab_size, decoder.dim]; also the output head */
     struct es_decoder_layer decoder[ES_LAYER_COUNT_MAX];
-    const float *decoder_norm;      /* [decoder.dim] */
+    const float *decoder_norm; /* [decoder.dim] */
 };
 
 /* Filled by es_weights_layout; opaque to others. One region per part of the model. */
@@ -78,14 +81,17 @@ struct es_weights_layout {
 void es_weights_layout(const struct es_model *model, enum es_dtype dtype, struct es_plan *plan,
                        struct es_weights_layout *layout);
 
-/* The one type of all matrices in DIRECTORY/consolidated.safetensors, from its header alone. A file that mixes types
- * is planned at the widest of them, and narrower matrices are widened exactly while they are read. */
+/* The one type of all matrices in DIRECTORY/consolidated.safetensors, from its header alone. A file
+ * that mixes types is planned at the widest of them, and narrower matrices are widened exactly
+ * while they are read. */
 ES_MUST_CHECK enum es_status es_weights_probe(const struct es_model *model, const char *directory,
                                               enum es_dtype *dtype, struct es_error *error);
 
 /* Checks the whole header (sizes, offsets, overlaps, types, shapes, required names) before the
- * first weight is read, then fills the arena. Allocates for the header, keeps nothing. Boot only. */
-ES_MUST_CHECK enum es_status es_weights_load(struct es_weights *weights, const struct es_model *model,
+ * first weight is read, then fills the arena. Allocates for the header, keeps nothing. Boot only.
+ */
+ES_MUST_CHECK enum es_status es_weights_load(struct es_weights *weights,
+                                             const struct es_model *model,
                                              const struct es_weights_layout *layout,
                                              const struct es_arena *arena, const char *directory,
                                              struct es_error *error);

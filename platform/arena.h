@@ -1,10 +1,10 @@
 /* arena.h - the memory that a plan described, reserved once at boot.
  *
  *   status = es_arena_reserve(&arena, &plan, &error);     ES_ERR_HARDWARE when the system refuses
- *   float *x = es_arena_region(&arena, region);           typed by the caller, zeroed, 64-byte aligned
- *   es_arena_lock(&arena, &locked_bytes);                 mlock; may be refused by RLIMIT_MEMLOCK
- *   es_freeze();                                          from here on nobody allocates
- *   es_arena_release(&arena);
+ *   float *x = es_arena_region(&arena, region);           typed by the caller, zeroed, 64-byte
+ * aligned es_arena_lock(&arena, &locked_bytes);                 mlock; may be refused by
+ * RLIMIT_MEMLOCK es_freeze();                                          from here on nobody
+ * allocates es_arena_release(&arena);
  *
  * The sum of the plan is the bound: an arena cannot be full. Device kinds are reserved by the GPU
  * backend through `es_arena_bind`. Main thread only, until the freeze; the memory itself then

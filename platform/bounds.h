@@ -25,13 +25,15 @@
 #define ES_WINDOW_MAX (1u << 20)
 #define ES_MEL_BIN_COUNT_MAX 512u
 
-/* -- the stream's schedule (Voxtral Realtime; mistral-common audio.py) -------------------------- */
+/* -- the stream's schedule (Voxtral Realtime; mistral-common audio.py) --------------------------
+ */
 #define ES_SAMPLE_RATE 16000u
 #define ES_POSITION_SAMPLES 1280u /* one decoder position: 80 ms */
 #define ES_POSITION_MS 80u
 #define ES_LEFT_PAD_POSITIONS 32u
-#define ES_RIGHT_PAD_EXTRA_POSITIONS 11u /* after the delay: 1 for the decision + 10 of mistral-common */
-#define ES_DELAY_POSITIONS_MAX 30u       /* 2400 ms */
+#define ES_RIGHT_PAD_EXTRA_POSITIONS                                                               \
+    11u                            /* after the delay: 1 for the decision + 10 of mistral-common */
+#define ES_DELAY_POSITIONS_MAX 30u /* 2400 ms */
 #define ES_PROMPT_POSITIONS_MAX (1u + ES_LEFT_PAD_POSITIONS + ES_DELAY_POSITIONS_MAX)
 
 /* Positions that one encode call takes at most. 64 positions (5.1 s) are 256 encoder rows: enough
@@ -40,13 +42,14 @@
 
 /* -- files of a model directory ---------------------------------------------------------------- */
 #define ES_PARAMS_JSON_BYTES_MAX (1u << 20)
-#define ES_TEKKEN_JSON_BYTES_MAX (64u << 20)      /* the 4B model's has 15 to 20 MB */
+#define ES_TEKKEN_JSON_BYTES_MAX (64u << 20)         /* the 4B model's has 15 to 20 MB */
 #define ES_SAFETENSORS_HEADER_BYTES_MAX (100u << 20) /* the limit of the format's own library */
 #define ES_TENSOR_COUNT_MAX 65536u
 #define ES_TENSOR_RANK_MAX 8u
-#define ES_PIECE_BYTES_MEAN_MAX 24u /* tokenizer: text bytes per id on average; Tekken has about 6 */
+#define ES_PIECE_BYTES_MEAN_MAX                                                                    \
+    24u /* tokenizer: text bytes per id on average; Tekken has about 6 */
 
-_Static_assert(ES_SAMPLE_RATE * ES_POSITION_MS == ES_POSITION_SAMPLES * 1000u,
+_Static_assert(ES_SAMPLE_RATE *ES_POSITION_MS == ES_POSITION_SAMPLES * 1000u,
                "a position is a whole number of samples");
 _Static_assert((ES_REGION_ALIGN_BYTES & (ES_REGION_ALIGN_BYTES - 1u)) == 0u, "a power of two");
 _Static_assert(ES_PAGE_BYTES % ES_REGION_ALIGN_BYTES == 0u, "regions pack into pages");

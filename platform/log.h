@@ -2,8 +2,8 @@
  *
  *   es_log(ES_LOG_WARNING, "memory is not locked: ...");
  *
- * Only the app and tools layers log; libraries return statuses (status.h). Never allocates; a line is written with one
- * write(2), cut at 1 KiB. Any thread. */
+ * Only the app and tools layers log; libraries return statuses (status.h). Never allocates; a line
+ * is written with one write(2), cut at 1 KiB. Any thread. */
 #pragma once
 
 #include "platform/status.h"

@@ -1,8 +1,8 @@
 /* pool.h - a fixed set of worker threads for data-parallel loops.
  *
  *   status = es_pool_start(&pool, thread_count, &error);   before the freeze; thread_count >= 1
- *   es_pool_run(&pool, task, context, task_count);          task(context, i) for i in 0..task_count-1
- *   es_pool_stop(&pool);
+ *   es_pool_run(&pool, task, context, task_count);          task(context, i) for i in
+ * 0..task_count-1 es_pool_stop(&pool);
  *
  * The caller works too, so a pool of one thread starts none. Tasks are dealt out dynamically: a
  * task must not depend on which thread runs it, nor on how many there are; results are then

@@ -13,7 +13,8 @@
 
 #if defined(__GNUC__)
 #define ES_MUST_CHECK __attribute__((warn_unused_result))
-#define ES_PRINTF(format_index, args_index) __attribute__((format(printf, format_index, args_index)))
+#define ES_PRINTF(format_index, args_index)                                                        \
+    __attribute__((format(printf, format_index, args_index)))
 #else
 #define ES_MUST_CHECK
 #define ES_PRINTF(format_index, args_index)

@@ -5,9 +5,10 @@
  *       ES_EXPECT_EQ(es_plan_total_bytes(&plan, ES_MEM_HOST), 4096);
  *   }
  *
- * The runner (main is in test.c) runs every test, prints one line each ("ok", "FAILED", "skipped") and a closing line
- * `program: N passed, N failed, N skipped`; the exit code is the verdict (0, or 1 when any failed). An argument selects tests that contain it.
- * A failed expectation prints file, line and values, and ends that test. */
+ * The runner (main is in test.c) runs every test, prints one line each ("ok", "FAILED", "skipped")
+ * and a closing line `program: N passed, N failed, N skipped`; the exit code is the verdict (0, or
+ * 1 when any failed). An argument selects tests that contain it. A failed expectation prints file,
+ * line and values, and ends that test. */
 #pragma once
 
 #include <setjmp.h>
