@@ -15,7 +15,9 @@
 
 #include <stdint.h>
 
-typedef void es_pool_task(void *context, uint32_t task_index);
+/* `worker_index` < es_pool_thread_count tells the threads of one run apart: it may choose a scratch
+ * buffer, never a result. */
+typedef void es_pool_task(void *context, uint32_t task_index, uint32_t worker_index);
 
 struct es_pool; /* opaque: one static instance per process is enough, see es_pool_start */
 
