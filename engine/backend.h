@@ -45,6 +45,7 @@ struct es_tap {
 struct es_backend_config {
     uint32_t
         encode_positions_max; /* most positions in one encode call, 1..ES_ENCODE_POSITIONS_MAX */
+    uint32_t thread_count;    /* that of the pool: scratch is planned for as many */
     struct es_pool *pool;     /* borrowed; may be NULL in layout */
     const struct es_tap *tap; /* borrowed; NULL for none */
     uint64_t start_position;  /* tests: age of the decoder at reset, in positions; the encoder is
