@@ -14,6 +14,14 @@
 
 #define ES_THREAD_COUNT_MAX 64u
 #define ES_CACHE_LINE_BYTES 64u
+#define ES_HUGE_PAGE_BYTES (2u << 20) /* x86-64 and arm64 with 4 KiB pages */
+
+/* Pauses before a thread of the pool sleeps: 20 to 100 us, which bridges the serial code between
+ * two products of one decoder step, and costs an idle machine nothing that can be measured. */
+#define ES_POOL_SPIN_COUNT 2000u
+
+#define ES_LOG_LINE_BYTES 1024u
+#define ES_PATH_BYTES_MAX 4096u /* PATH_MAX of Linux */
 
 /* -- the model's shape: generous against the 4B model, small enough that no product of two
  *    dimensions and an element size can overflow 64 bits ------------------------------------- */
@@ -21,12 +29,13 @@
 #define ES_LAYER_COUNT_MAX 256u
 #define ES_HEAD_COUNT_MAX 1024u
 #define ES_HEAD_DIM_MAX 1024u
+#define ES_VOCAB_SIZE_MIN                                                                          \
+    34u /* the ids of [STREAMING_PAD] and [STREAMING_WORD], 32 and 33, exist */
 #define ES_VOCAB_SIZE_MAX (1u << 20)
 #define ES_WINDOW_MAX (1u << 20)
 #define ES_MEL_BIN_COUNT_MAX 512u
 
-/* -- the stream's schedule (Voxtral Realtime; mistral-common audio.py) --------------------------
- */
+/* -- the stream's schedule (Voxtral Realtime; mistral-common audio.py) ------------------------ */
 #define ES_SAMPLE_RATE 16000u
 #define ES_POSITION_SAMPLES 1280u /* one decoder position: 80 ms */
 #define ES_POSITION_MS 80u
@@ -40,12 +49,23 @@
  * to read each weight panel from cache 64 times, small enough for activations of a few MB. */
 #define ES_ENCODE_POSITIONS_MAX 64u
 
+/* The guard against blank ruts: a healthy run of id 32 ends after 25 to 165 positions, a pathological
+ * one lasts for thousands. The penalty stays below the real model's margin in true silence (8.5). */
+#define ES_BLANK_RUN_START 200u
+#define ES_BLANK_PENALTY_PER_POSITION 0.5f /* logits */
+#define ES_BLANK_PENALTY_MAX 7.0f
+
 /* -- files of a model directory ---------------------------------------------------------------- */
 #define ES_PARAMS_JSON_BYTES_MAX (1u << 20)
 #define ES_TEKKEN_JSON_BYTES_MAX (64u << 20)         /* the 4B model's has 15 to 20 MB */
 #define ES_SAFETENSORS_HEADER_BYTES_MAX (100u << 20) /* the limit of the format's own library */
 #define ES_TENSOR_COUNT_MAX 65536u
 #define ES_TENSOR_RANK_MAX 8u
+#define ES_TENSOR_NAME_BYTES 160u /* with its NUL; the 4B model's longest name has 104 characters */
+#define ES_FILE_PATH_BYTES 4096u  /* PATH_MAX of Linux */
+#define ES_READ_CHUNK_BYTES                                                                        \
+    (8u << 20) /* weights: big enough for full disk speed, small enough that
+                                        * the page cache holds little beside the arena */
 #define ES_PIECE_BYTES_MEAN_MAX                                                                    \
     24u /* tokenizer: text bytes per id on average; Tekken has about 6 */
 
@@ -53,3 +73,4 @@ _Static_assert(ES_SAMPLE_RATE *ES_POSITION_MS == ES_POSITION_SAMPLES * 1000u,
                "a position is a whole number of samples");
 _Static_assert((ES_REGION_ALIGN_BYTES & (ES_REGION_ALIGN_BYTES - 1u)) == 0u, "a power of two");
 _Static_assert(ES_PAGE_BYTES % ES_REGION_ALIGN_BYTES == 0u, "regions pack into pages");
+_Static_assert(ES_HUGE_PAGE_BYTES % ES_PAGE_BYTES == 0u, "arenas start at a huge page");

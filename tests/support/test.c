@@ -89,7 +89,7 @@ static int remove_entry(const char *path, const struct stat *info, int kind, str
 int main(int argc, char **argv) {
     unsigned counts[3] = {0, 0, 0};
     static const char *const words[] = {"ok", "FAILED", "skipped"};
-    for (struct es_test_case *test = first_test; test != NULL; test = test->next) {
+    for (struct es_test_case *volatile test = first_test; test != NULL; test = test->next) {
         if (argc > 1 && strstr(test->name, argv[1]) == NULL) {
             continue;
         }
