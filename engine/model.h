@@ -44,3 +44,8 @@ struct es_model {
  * it reads, keeps nothing. */
 ES_MUST_CHECK enum es_status es_model_read(struct es_model *model, const char *directory,
                                            struct es_error *error);
+
+/* The same from text in memory; `label` names it in errors. */
+ES_MUST_CHECK enum es_status es_model_parse(struct es_model *model, const char *label,
+                                            const char *text, size_t text_bytes,
+                                            struct es_error *error);
