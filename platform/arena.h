@@ -1,16 +1,17 @@
 /* arena.h - the memory that a plan described, reserved once at boot.
  *
- *   status = es_arena_reserve(&arena, &plan, &error);     ES_ERR_HARDWARE when the system refuses
- *   float *x = es_arena_region(&arena, region);           typed by the caller, zeroed, 64-byte
- * aligned es_arena_lock(&arena, &locked_bytes);                 mlock; may be refused by
- * RLIMIT_MEMLOCK es_freeze();                                          from here on nobody
- * allocates es_arena_release(&arena);
+ *   status = es_arena_reserve(&arena, &plan, &error);  ES_ERR_HARDWARE when the system refuses
+ *   float *x = es_arena_region(&arena, region);        zeroed, aligned to 64 bytes
+ *   if (!es_arena_lock(&arena)) { warn once; }         mlock; RLIMIT_MEMLOCK may refuse
+ *   es_freeze();                                       from here on nobody allocates
+ *   es_arena_release(&arena);
  *
- * The sum of the plan is the bound: an arena cannot be full. Device kinds are reserved by the GPU
- * backend through `es_arena_bind`. Main thread only, until the freeze; the memory itself then
- * belongs to the modules that bound it. */
+ * The sum of the plan is the bound: an arena cannot be full. Only the host kind is reserved here.
+ * Main thread only, until the freeze; the memory itself then belongs to the modules that bound
+ * it. */
 #pragma once
 
+#include "platform/memory.h"
 #include "platform/plan.h"
 #include "platform/status.h"
 
@@ -36,9 +37,6 @@ void *es_arena_region(const struct es_arena *arena, uint32_t region);
 bool es_arena_lock(struct es_arena *arena);
 
 void es_arena_release(struct es_arena *arena);
-
-/* Bytes that the kernel calls available (MemAvailable); 0 when it does not say. */
-size_t es_memory_available_bytes(void);
 
 /* The freeze: a process-wide mark, set once by main after warm-up. Reading it is safe from any
  * thread, and from inside an interposed malloc. */

@@ -1,8 +1,8 @@
 /* pool.h - a fixed set of worker threads for data-parallel loops.
  *
- *   status = es_pool_start(&pool, thread_count, &error);   before the freeze; thread_count >= 1
- *   es_pool_run(&pool, task, context, task_count);          task(context, i) for i in
- * 0..task_count-1 es_pool_stop(&pool);
+ *   status = es_pool_start(&pool, thread_count, &error);  before the freeze; 0 means all cores
+ *   es_pool_run(pool, task, context, task_count);         task(context, i, worker) for every i
+ *   es_pool_stop(pool);
  *
  * The caller works too, so a pool of one thread starts none. Tasks are dealt out dynamically: a
  * task must not depend on which thread runs it, nor on how many there are; results are then
@@ -19,7 +19,7 @@
  * buffer, never a result. */
 typedef void es_pool_task(void *context, uint32_t task_index, uint32_t worker_index);
 
-struct es_pool; /* opaque: one static instance per process is enough, see es_pool_start */
+struct es_pool;
 
 /* `thread_count` 0 means as many as the process may run on (affinity), at most ES_THREAD_COUNT_MAX.
  * On success *pool is set; its memory is allocated here, before the freeze, and freed by stop. */
