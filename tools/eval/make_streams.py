@@ -1,0 +1,165 @@
+#!/usr/bin/env python3
+"""Builds evaluation streams with known words from corpora of single words.
+
+usage: make_streams.py CORPORA OUT [--seed N] [--only SET[,SET...]]
+
+CORPORA holds the folders speech_commands_subset, fsdd, noise, sentences and
+librispeech_251spk_untranscribed, each with a metadata.tsv. OUT gets one folder per set, with FLAC
+files and the reference.tsv that eval.py reads. Every set is drawn from a generator of its own, so
+that --only changes nothing in the others. Needs numpy and soundfile (requirements.txt).
+
+  clean       100 streams of 8 words out of all 36, 0.3 to 0.8 s of digital silence between them
+  noise10db   the same streams, with noise 10 dB below the words
+  quiet30db   the first 40 of them, 30 dB quieter
+  commands    100 streams of the ten commands; digits, others: 14 streams each of those words
+  fsdd_NAME   62 streams of one voice's digits; fsdd_NAME_noise10db: the same with noise
+  long        one stream of at least five minutes, gaps of 0.2 to 1.5 s
+  none_*      nothing to write down: digital silence, noise, one-second clips of noise one after the
+              other, and people saying other things
+"""
+import argparse
+import os
+import random
+
+import numpy as np
+
+import clips
+
+SPEECH_COMMANDS = "Speech Commands, CC BY 4.0"
+FSDD = "Free Spoken Digit Dataset, CC BY-SA 4.0"
+LIBRISPEECH = "LibriSpeech, CC BY 4.0"
+
+# The parts of the noise corpus that the bring-up model was not trained on: all of one recording,
+# the second half of another.
+NOISE_PARTS = (("sc_running_tap", 0.0), ("sc_doing_the_dishes", 0.5))
+
+
+def load_noise(corpora):
+    noise = []
+    for row in clips.rows(os.path.join(corpora, "noise")):
+        for name, begin in NOISE_PARTS:
+            if name in row["file"]:
+                samples = clips.read(row["path"])
+                noise.append((name, samples[int(begin * len(samples)):]))
+    return noise
+
+
+def add_noise(stream, noise, snr_db, rng):
+    """Noise at a level counted from the samples that are not digital silence."""
+    begin = rng.randrange(max(1, len(noise) - len(stream.samples)))
+    part = np.resize(noise[begin:begin + len(stream.samples)], len(stream.samples))
+    voiced = stream.samples[stream.samples != 0].astype(np.float64)
+    gain = np.sqrt(np.mean(voiced ** 2) / np.mean(part.astype(np.float64) ** 2)
+                   * 10 ** (-snr_db / 10))
+    mixed = stream.samples + np.float32(gain) * part
+    return clips.Stream(mixed, stream.words, stream.ends, stream.speakers)
+
+
+def noisy(streams, noise, snr_db, rng):
+    return [add_noise(stream, noise[i % len(noise)][1], snr_db, rng)
+            for i, stream in enumerate(streams)]
+
+
+def join(streams):
+    samples, words, ends, speakers, at = [], [], [], [], 0
+    for stream in streams:
+        samples.append(stream.samples)
+        words += stream.words
+        ends += [end + at / clips.RATE for end in stream.ends]
+        speakers += stream.speakers
+        at += len(stream.samples)
+    return clips.Stream(np.concatenate(samples), words, ends, speakers)
+
+
+def word_sets(corpora, noise, rng_of):
+    pool = clips.load_words(os.path.join(corpora, "speech_commands_subset"))
+
+    def streams(name, words, count, **how):
+        rng = rng_of(name)
+        chosen = [clip for clip in pool if clip.label in words]
+        return [clips.concatenate(group, rng, **how)
+                for group in clips.deal(chosen, count, 8, rng)]
+
+    clean = streams("clean", clips.VOCABULARY, 100)
+    yield "clean", SPEECH_COMMANDS, clean
+    yield "noise10db", SPEECH_COMMANDS, noisy(clean, noise, 10, rng_of("noise10db"))
+    quiet = np.float32(10 ** (-30 / 20))
+    yield "quiet30db", SPEECH_COMMANDS, [
+        clips.Stream(stream.samples * quiet, stream.words, stream.ends, stream.speakers)
+        for stream in clean[:40]]
+    yield "commands", SPEECH_COMMANDS, streams("commands", clips.COMMANDS, 100)
+    yield "digits", SPEECH_COMMANDS, streams("digits", clips.DIGITS, 14)
+    yield "others", SPEECH_COMMANDS, streams("others", clips.OTHERS, 14)
+    yield "long", SPEECH_COMMANDS, [
+        join(streams("long", clips.VOCABULARY, 27, gap=(0.2, 1.5), lead=0.0))]
+
+    voices = {}
+    for clip in clips.load_words(os.path.join(corpora, "fsdd"), trimmed=True):
+        voices.setdefault(clip.speaker, []).append(clip)
+    for voice in sorted(voices):
+        name = "fsdd_" + voice
+        rng = rng_of(name)
+        digits = [clips.concatenate(group, rng)
+                  for group in clips.deal(voices[voice], 62, 8, rng)]
+        yield name, FSDD, digits
+        yield name + "_noise10db", FSDD, noisy(digits, noise, 10, rng)
+
+
+def empty_sets(corpora, noise):
+    yield "none_silence", "none needed", [clips.Stream(np.zeros(60 * clips.RATE, np.float32))]
+    yield "none_noise", SPEECH_COMMANDS, [clips.Stream(samples * np.float32(gain))
+                                          for _, samples in noise for gain in (1.0, 0.1)]
+    yield "none_noise_clips", SPEECH_COMMANDS, [clips.Stream(np.concatenate([
+        clips.read(row["path"])
+        for row in clips.rows(os.path.join(corpora, "speech_commands_subset"))
+        if row["label"] == "_silence_"]))]
+    yield "none_sentences", "each file's own: metadata.tsv of the corpus", [
+        clips.Stream(clips.read(row["path"]), speakers=(row["speaker"],), spoken=row["transcript"])
+        for row in clips.rows(os.path.join(corpora, "sentences"))]
+    yield "none_librispeech", LIBRISPEECH, [
+        clips.Stream(clips.read(row["path"]), speakers=(row["speaker"],))
+        for row in clips.rows(os.path.join(corpora, "librispeech_251spk_untranscribed"))]
+
+
+def write_set(out, name, licence, streams):
+    folder = os.path.join(out, name)
+    os.makedirs(folder, exist_ok=True)
+    table = []
+    for index, stream in enumerate(streams):
+        file = f"{index:03d}.flac"
+        clips.write(os.path.join(folder, file), stream.samples)
+        table.append((file, " ".join(stream.words),
+                      " ".join(str(round(1000 * end)) for end in stream.ends),
+                      " ".join(stream.spoken.split()).replace('"', ""),
+                      f"{len(stream.samples) / clips.RATE:.3f}", " ".join(stream.speakers),
+                      licence))
+    clips.write_table(os.path.join(folder, "reference.tsv"),
+                      ("file", "words", "end_ms", "spoken", "seconds", "speakers", "licence"),
+                      table)
+    seconds = sum(len(stream.samples) for stream in streams) / clips.RATE
+    print(f"{name}: {len(streams)} recordings, {seconds:.0f} s, "
+          f"{sum(len(stream.words) for stream in streams)} words", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("corpora")
+    parser.add_argument("out")
+    parser.add_argument("--seed", default="2602")
+    parser.add_argument("--only", help="sets to write, separated by commas")
+    args = parser.parse_args()
+    only = set(args.only.split(",")) if args.only else None
+    noise = load_noise(args.corpora)
+
+    def rng_of(name):
+        return random.Random(f"{name} {args.seed}")
+
+    for sets in (word_sets(args.corpora, noise, rng_of), empty_sets(args.corpora, noise)):
+        for name, licence, streams in sets:
+            if only is None or name in only:
+                write_set(args.out, name, licence, streams)
+
+
+if __name__ == "__main__":
+    main()
