@@ -42,6 +42,24 @@ struct es_tap {
     void *context;
 };
 
+/* What a backend calls at each stage. `tap` may be NULL. */
+static inline void es_tap_rows(const struct es_tap *tap, enum es_stage stage, uint32_t layer,
+                               uint64_t first_row, const float *rows, uint32_t row_count,
+                               uint32_t dim) {
+    if (tap != NULL) {
+        tap->on_rows(tap->context, stage, layer, first_row, rows, row_count, dim);
+    }
+}
+
+/* "conv0", "encoder_layer", ...: the names of the goldens. Static storage. */
+static inline const char *es_stage_name(enum es_stage stage) {
+    static const char *const names[ES_STAGE_COUNT] = {
+        "conv0",         "conv1",         "encoder_layer", "encoder", "adapter",
+        "decoder_input", "decoder_layer", "decoder",       "logits",
+    };
+    return stage < ES_STAGE_COUNT ? names[stage] : "unknown stage";
+}
+
 struct es_backend_config {
     uint32_t
         encode_positions_max; /* most positions in one encode call, 1..ES_ENCODE_POSITIONS_MAX */
@@ -93,19 +111,23 @@ struct es_backend_ops {
 
     /* mel [position_count * frames_per_position, mel_bin_count] f32, frame after frame with no gap;
      * 1 <= position_count <= encode_positions_max. Runs conv stem, encoder and adapter and queues
-     * position_count embeddings. Returns how many wait now, or < 0. The queue holds
-     * ES_PROMPT_POSITIONS_MAX + encode_positions_max; feeding more is a programmer error. */
+     * position_count embeddings. Returns how many wait now, or < 0: ES_ERR_INPUT when a result is
+     * not finite, ES_ERR_HARDWARE when a device failed; the stream is then over, until reset. The
+     * queue holds ES_PROMPT_POSITIONS_MAX + encode_positions_max; feeding more is a programmer
+     * error. */
     ES_MUST_CHECK int (*encode)(struct es_backend *backend, const float *mel,
                                 uint32_t position_count, struct es_error *error);
 
     /* The prompt: ids [id_count], position i gets ids[i] + embedding i. Consumes id_count queued
-     * embeddings and chooses the first id from the last position's logits. Only as the first call
-     * after reset. */
+     * embeddings and chooses the first id from the last position's logits. 1 <= id_count <=
+     * ES_PROMPT_POSITIONS_MAX; only as the first call after reset (encode apart). ES_ERR_INPUT for
+     * an id outside the vocabulary (nothing is consumed) and, as in encode, for a result that is
+     * not finite. */
     ES_MUST_CHECK enum es_status (*prefill)(struct es_backend *backend, const int32_t *ids,
                                             uint32_t id_count, float streaming_pad_bias,
                                             struct es_choice *choice, struct es_error *error);
 
-    /* One step; consumes one queued embedding. */
+    /* One step; consumes one queued embedding, which must be there. Errors as in prefill. */
     ES_MUST_CHECK enum es_status (*decode)(struct es_backend *backend, const struct es_step *step,
                                            struct es_choice *choice, struct es_error *error);
 };
