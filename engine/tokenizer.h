@@ -41,6 +41,12 @@ ES_MUST_CHECK enum es_status es_tokenizer_load(struct es_tokenizer *tokenizer,
                                                const struct es_arena *arena, const char *directory,
                                                struct es_error *error);
 
+/* The same from the text of a tekken.json in memory; `label` names it in errors. */
+ES_MUST_CHECK enum es_status
+es_tokenizer_parse(struct es_tokenizer *tokenizer, const struct es_model *model,
+                   const struct es_tokenizer_layout *layout, const struct es_arena *arena,
+                   const char *label, const char *text, size_t text_bytes, struct es_error *error);
+
 /* Length of the piece in bytes, 0 for control ids; *bytes points into the arena. id < vocab_size.
  */
 uint32_t es_tokenizer_piece(const struct es_tokenizer *tokenizer, int32_t id, const char **bytes);

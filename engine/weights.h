@@ -14,6 +14,8 @@
 #include "platform/arena.h"
 #include "platform/plan.h"
 
+#include <stdbool.h>
+
 enum es_dtype { ES_DTYPE_BF16, ES_DTYPE_F16, ES_DTYPE_F32 };
 
 size_t es_dtype_bytes(enum es_dtype dtype);
@@ -36,7 +38,7 @@ struct es_encoder_layer {
     struct es_matrix wo; /* [dim, head_count * head_dim] */
     const float
         *wq_bias; /* [head_count * head_dim]; NULL without encoder_biases, as the next three */
-    const float *wv_bias;
+    const float *wv_bias;  /* [kv_head_count * head_dim] */
     const float *wo_bias;  /* [dim] */
     const float *ffn_norm; /* [dim] */
     struct es_matrix w1;   /* [hidden_dim, dim]  gate */
@@ -95,3 +97,26 @@ ES_MUST_CHECK enum es_status es_weights_load(struct es_weights *weights,
                                              const struct es_weights_layout *layout,
                                              const struct es_arena *arena, const char *directory,
                                              struct es_error *error);
+
+enum es_weight_part {
+    ES_WEIGHT_ENCODER, /* conv stem and adapter included */
+    ES_WEIGHT_DECODER,
+    ES_WEIGHT_EMBEDDING, /* final norm included */
+    ES_WEIGHT_PART_COUNT
+};
+
+/* One tensor that the model consists of, as es_weights_walk tells it. */
+struct es_weight {
+    const char *name; /* full name in the file; valid during the visit */
+    uint32_t rank;    /* 1..3 */
+    uint64_t shape[3];
+    bool is_matrix; /* convolutions too: [out, in, 3] is read as [out, in * 3] */
+    enum es_weight_part part;
+    size_t field_offset; /* of its es_matrix or float pointer within struct es_weights */
+};
+
+/* Visits every tensor of the model in a fixed order: the one list of names and shapes. A visit that
+ * fails ends the walk. */
+typedef enum es_status es_weights_visit(void *context, const struct es_weight *weight);
+ES_MUST_CHECK enum es_status es_weights_walk(const struct es_model *model, es_weights_visit *visit,
+                                             void *context);
