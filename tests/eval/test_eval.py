@@ -8,7 +8,6 @@ import stat
 import sys
 import tempfile
 import unittest
-import wave
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tools", "eval"))
@@ -25,14 +24,14 @@ script = json.load(open(path + ".says"))
 sys.stderr.write(script.get("stderr", ""))
 for text, end_ms in script.get("words", []):
     print(json.dumps({{"start_ms": end_ms - 80, "end_ms": end_ms, "text": text}}))
-for line in script.get("raw", ['{{"event":"end"}}']):
+for line in script.get("raw", ['{{"event":"end","audio_ms":1000}}']):
     print(line)
 sys.exit(script.get("exit", 0))
 """
 
 
 class Folder:
-    """A set of one-second recordings and what the fake says about each."""
+    """A set of recordings and what the fake says about each: that it lasts a second, at least."""
 
     def __init__(self, path):
         self.path, self.lines = path, []
@@ -42,11 +41,8 @@ class Folder:
         os.chmod(self.program, os.stat(self.program).st_mode | stat.S_IXUSR)
 
     def add(self, name, said, end_ms="", spoken="", **says):
-        with wave.open(os.path.join(self.path, name), "wb") as audio:
-            audio.setnchannels(1)
-            audio.setsampwidth(2)
-            audio.setframerate(16000)
-            audio.writeframes(bytes(2 * 16000))
+        with open(os.path.join(self.path, name), "wb"):
+            pass
         with open(os.path.join(self.path, name + ".says"), "w", encoding="utf-8") as script:
             json.dump(says, script)
         self.lines.append("\t".join((name, said, end_ms, spoken)))
@@ -194,7 +190,8 @@ class WithEarshot(unittest.TestCase):
         self.assertIn("build it", err)
 
     def test_output_that_is_cut_short_or_no_jsonl_is_an_error(self):
-        for raw in ([], ["yes"], ['{"text": "yes"}', '{"event":"end"}'], ["[]"]):
+        end = '{"event":"end","audio_ms":1000}'
+        for raw in ([], ["yes", end], ['{"text": "yes"}', end], ["[]", end], ['{"event":"end"}']):
             with self.subTest(raw=raw):
                 self.folder.lines.clear()
                 self.folder.add("a.wav", "yes", raw=raw)
@@ -219,15 +216,14 @@ class WithEarshot(unittest.TestCase):
 
 
 class BundledRecordings(unittest.TestCase):
-    def test_their_table_and_their_flac_headers_can_be_read(self):
+    def test_their_table_names_all_of_them_and_every_word_has_its_end(self):
         folder = os.path.join(ROOT, "models", "bringup", "recordings")
         recordings = scorer.read_set(folder)
         self.assertEqual(len(recordings),
                          sum(name.endswith(".flac") for name in os.listdir(folder)))
         for recording in recordings:
             self.assertEqual(len(recording.words), len(recording.ends_ms))
-            self.assertLess(recording.ends_ms[-1] / 1000, recording.seconds)
-            self.assertLess(recording.seconds, 12)
+            self.assertEqual(recording.ends_ms, sorted(recording.ends_ms))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ a header line and these columns, of which the first two are required:
   words     what is spoken (also: transcript); empty for a recording that should give no word
   end_ms    when each word ends, in ms, one number per word
   spoken    for recordings without words: text that is spoken but not asked for
-  seconds   length; read from the header of WAV and FLAC files when the column is missing
 
 Text is compared word by word after lower-casing (casefold), replacing hyphens by spaces and
 removing everything that is neither a letter, a digit nor an apostrophe inside a word; numbers are
@@ -34,7 +33,6 @@ import subprocess
 import sys
 import time
 import unicodedata
-import wave
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TABLES = ("reference.tsv", "recordings.tsv", "metadata.tsv")
@@ -51,9 +49,8 @@ class EvalError(Exception):
 # -- references ------------------------------------------------------------------------------------
 
 class Recording:
-    def __init__(self, path, words, ends_ms, spoken, seconds):
-        self.path, self.words, self.ends_ms = path, words, ends_ms
-        self.spoken, self.seconds = spoken, seconds
+    def __init__(self, path, words, ends_ms, spoken):
+        self.path, self.words, self.ends_ms, self.spoken = path, words, ends_ms, spoken
 
 
 def normalise(text):
@@ -66,24 +63,6 @@ def normalise(text):
         elif character.isspace() or unicodedata.category(character) == "Pd":
             kept.append(" ")
     return [word.strip("'") for word in "".join(kept).split() if word.strip("'")]
-
-
-def audio_seconds(path):
-    """Length by the file's own header: WAV, or FLAC with a known number of samples."""
-    with open(path, "rb") as audio:
-        head = audio.read(42)
-    if head[:4] == b"fLaC" and len(head) == 42:
-        info = int.from_bytes(head[18:26], "big")
-        rate, samples = info >> 44, info & ((1 << 36) - 1)
-        if rate and samples:
-            return samples / rate
-    if head[:4] == b"RIFF":
-        try:
-            with wave.open(path, "rb") as audio:
-                return audio.getnframes() / audio.getframerate()
-        except (wave.Error, EOFError, ZeroDivisionError):
-            pass
-    raise EvalError(3, f"{path}: its length is not in its header; add a column `seconds`")
 
 
 def read_set(folder):
@@ -107,13 +86,12 @@ def read_set(folder):
             words = normalise(row[text_column] or "")
             try:
                 ends = [float(end) for end in (row.get("end_ms") or "").split()]
-                seconds = float(row.get("seconds") or 0) or audio_seconds(path)
             except ValueError as error:
                 raise EvalError(3, f"{where}: {error}") from None
             if ends and len(ends) != len(words):
                 raise EvalError(3, f"{where}: {len(words)} words but {len(ends)} end times")
             recordings.append(Recording(path, words, ends or None,
-                                        set(normalise(row.get("spoken") or "")), seconds))
+                                        set(normalise(row.get("spoken") or ""))))
     if not recordings:
         raise EvalError(3, f"{table}: lists no recording")
     return recordings
@@ -122,8 +100,9 @@ def read_set(folder):
 # -- what earshot hears ----------------------------------------------------------------------------
 
 class Heard:
-    def __init__(self, words, ends_ms, wall_seconds):
-        self.words, self.ends_ms, self.wall_seconds = words, ends_ms, wall_seconds
+    def __init__(self, words, ends_ms, audio_seconds, wall_seconds):
+        self.words, self.ends_ms = words, ends_ms
+        self.audio_seconds, self.wall_seconds = audio_seconds, wall_seconds
 
 
 def transcribe(program, model, delay_ms, path):
@@ -141,12 +120,12 @@ def transcribe(program, model, delay_ms, path):
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()
         raise EvalError(1, f"{shlex.join(command)}: exit code {done.returncode}: "
                            f"{said[-1] if said else 'no message'}")
-    words, ends, ended = [], [], False
+    words, ends, audio_seconds = [], [], None
     try:
         for line in done.stdout.decode("utf-8").splitlines():
             item = json.loads(line)
             if item.get("event") == "end":
-                ended = True
+                audio_seconds = item["audio_ms"] / 1000
             elif "event" not in item:
                 for word in normalise(item["text"]):
                     words.append(word)
@@ -154,9 +133,9 @@ def transcribe(program, model, delay_ms, path):
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise EvalError(1, f"{shlex.join(command)}: its output is not the jsonl format: "
                            f"{error!r}") from None
-    if not ended:
+    if audio_seconds is None:
         raise EvalError(1, f"{shlex.join(command)}: its output has no end event")
-    return Heard(words, ends, wall_seconds)
+    return Heard(words, ends, audio_seconds, wall_seconds)
 
 
 # -- arithmetic ------------------------------------------------------------------------------------
@@ -277,7 +256,7 @@ def score_silence(recordings, heard, hours):
 
 
 def score_set(folder, recordings, heard, delay_ms, seed):
-    seconds = math.fsum(recording.seconds for recording in recordings)
+    seconds = math.fsum(answer.audio_seconds for answer in heard)
     result = {
         "set": os.path.basename(os.path.normpath(folder)), "delay_ms": delay_ms,
         "recordings": len(recordings), "seconds": seconds,

@@ -131,11 +131,9 @@ def write_set(out, name, licence, streams):
         table.append((file, " ".join(stream.words),
                       " ".join(str(round(1000 * end)) for end in stream.ends),
                       " ".join(stream.spoken.split()).replace('"', ""),
-                      f"{len(stream.samples) / clips.RATE:.3f}", " ".join(stream.speakers),
-                      licence))
+                      " ".join(stream.speakers), licence))
     clips.write_table(os.path.join(folder, "reference.tsv"),
-                      ("file", "words", "end_ms", "spoken", "seconds", "speakers", "licence"),
-                      table)
+                      ("file", "words", "end_ms", "spoken", "speakers", "licence"), table)
     seconds = sum(len(stream.samples) for stream in streams) / clips.RATE
     print(f"{name}: {len(streams)} recordings, {seconds:.0f} s, "
           f"{sum(len(stream.words) for stream in streams)} words", flush=True)
