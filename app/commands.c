@@ -1,0 +1,9 @@
+#include "app/commands.h"
+
+enum es_status es_backend_check(enum es_backend_choice choice, struct es_error *error) {
+    if (choice == ES_BACKEND_CUDA) {
+        return es_fail(error, ES_ERR_HARDWARE,
+                       "--backend cuda: this build has no CUDA engine; use --backend cpu");
+    }
+    return ES_OK;
+}

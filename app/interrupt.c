@@ -1,0 +1,43 @@
+#include "app/interrupt.h"
+
+#include "platform/status.h"
+
+#include <signal.h>
+#include <stddef.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t is_graceful;
+static volatile sig_atomic_t came;
+
+static void on_signal(int number) {
+    if (number == SIGALRM) {
+        return;
+    }
+    if (!is_graceful || came) {
+        _exit(es_status_exit_code(ES_ERR_INTERRUPTED));
+    }
+    came = 1;
+    /* Between the look at the flag and the read there is a gap; a signal in it would wait for the
+     * next sample of a silent pipe. */
+    (void)alarm(1);
+}
+
+void es_interrupt_install(void) {
+    static const int numbers[] = {SIGINT, SIGTERM, SIGALRM};
+    struct sigaction action = {.sa_handler = on_signal}; /* no SA_RESTART: a read must end */
+    (void)sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        (void)sigaction(numbers[i], &action, NULL);
+    }
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    (void)sigemptyset(&ignore.sa_mask);
+    (void)sigaction(SIGPIPE, &ignore, NULL);
+}
+
+void es_interrupt_make_graceful(void) {
+    is_graceful = 1;
+}
+
+bool es_interrupt_came(void) {
+    return came != 0;
+}

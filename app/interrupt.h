@@ -1,0 +1,15 @@
+/* interrupt.h - SIGINT and SIGTERM: the first asks for the end, the second is the end.
+ *
+ *   es_interrupt_install();          at start: the first signal ends the program with 130
+ *   es_interrupt_make_graceful();    from here on the first one only raises the flag
+ *   while (!es_interrupt_came()) { ... }
+ *
+ * A blocking read returns EINTR when the signal comes; one that was about to block is woken by an
+ * alarm a second later. SIGPIPE is ignored: a closed pipe is a failed write (output.h). */
+#pragma once
+
+#include <stdbool.h>
+
+void es_interrupt_install(void);
+void es_interrupt_make_graceful(void);
+bool es_interrupt_came(void);

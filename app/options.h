@@ -1,0 +1,60 @@
+/* options.h - the command line after the command's name, checked.
+ *
+ *   struct es_options options;
+ *   status = es_options_parse(&options, &command, argc, argv, &error);
+ *
+ * Every command names the options that it takes; anything else is ES_ERR_USAGE with one line that
+ * says what and points to --help. Strings are borrowed from argv. */
+#pragma once
+
+#include "app/transcript.h"
+#include "platform/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum es_option {
+    ES_OPTION_MODEL = 1 << 0,
+    ES_OPTION_BACKEND = 1 << 1,
+    ES_OPTION_DELAY = 1 << 2,
+    ES_OPTION_FORMAT = 1 << 3,
+    ES_OPTION_REALTIME = 1 << 4,
+    ES_OPTION_THREADS = 1 << 5,
+    ES_OPTION_FORCE = 1 << 6,
+    ES_OPTION_BLANK_GUARD = 1 << 7,
+    ES_OPTION_BOARD = 1 << 8,
+    ES_OPTION_SECONDS = 1 << 9,
+    ES_OPTION_JSON = 1 << 10,
+};
+
+enum es_backend_choice { ES_BACKEND_AUTO, ES_BACKEND_CPU, ES_BACKEND_CUDA };
+
+struct es_options {
+    const char *model_directory; /* default: the bring-up model */
+    enum es_backend_choice backend;
+    uint32_t delay_positions; /* default: 6, 480 ms */
+    enum es_transcript_format format;
+    bool is_realtime;
+    uint32_t thread_count;  /* 0: as many as the process may run on */
+    const char *force_path; /* NULL without --force */
+    bool has_blank_guard;
+    const char *board; /* NULL without --board */
+    uint32_t seconds;
+    bool as_json;
+    bool wants_help;
+    const char *file; /* the operand, "-" for standard input; NULL for none */
+};
+
+struct es_command {
+    const char *name;
+    const char *summary; /* one line for the list of commands */
+    const char *help;    /* what --help prints */
+    uint32_t accepted;   /* enum es_option, or-ed */
+    bool takes_file;     /* exactly one operand; otherwise none */
+    enum es_status (*run)(const struct es_options *options, struct es_error *error);
+};
+
+/* argv[0] is the command's name. ES_ERR_USAGE, or ES_OK (with wants_help, nothing else counts). */
+ES_MUST_CHECK enum es_status es_options_parse(struct es_options *options,
+                                              const struct es_command *command, int argc,
+                                              char **argv, struct es_error *error);
