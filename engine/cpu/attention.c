@@ -1,6 +1,8 @@
 #include "engine/cpu/kernel_set.h"
+#include "engine/cpu/profile.h"
 #include "platform/assert.h"
 #include "platform/bounds.h"
+#include "platform/clock.h"
 
 #include <math.h>
 #include <string.h>
@@ -143,10 +145,16 @@ static void run_tile(void *context, uint32_t task_index, uint32_t worker_index) 
     }
     for_each_range(score_range, items, item_count, &keys);
     float sums[ES_ATTENTION_TILE];
+    struct es_profile *profile = es_profile_current();
+    uint64_t start_ns = profile == NULL ? 0 : es_clock_ns();
     for (uint32_t i = 0; i < item_count; i++) {
         sums[i] = es_kernel_set_current()->attention_exp(items[i].scores,
                                                          (uint32_t)(items[i].end - items[i].first));
         memset(items[i].out, 0, job->head_dim * sizeof(float));
+    }
+    if (profile != NULL) {
+        atomic_fetch_add_explicit(&profile->softmax_ns, es_clock_ns() - start_ns,
+                                  memory_order_relaxed);
     }
     for_each_range(value_range, items, item_count, &values);
     for (uint32_t i = 0; i < item_count; i++) {
@@ -167,5 +175,10 @@ void es_attention(struct es_pool *pool, const struct es_attention_job *job, void
                                 .scores_stride = scores_stride(job->window),
                                 .tile_count =
                                     (item_count + ES_ATTENTION_TILE - 1u) / ES_ATTENTION_TILE};
+    struct es_profile *profile = es_profile_current();
+    uint64_t start_ns = profile == NULL ? 0 : es_clock_ns();
     es_pool_run(pool, run_tile, &run, job->kv_head_count * run.tile_count);
+    if (profile != NULL) {
+        profile->attention_ns += es_clock_ns() - start_ns;
+    }
 }

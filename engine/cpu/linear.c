@@ -1,5 +1,7 @@
 #include "engine/cpu/kernel_set.h"
+#include "engine/cpu/profile.h"
 #include "platform/assert.h"
+#include "platform/clock.h"
 
 #include <string.h>
 
@@ -59,6 +61,15 @@ static void add_job(struct linear_run *run, const struct es_linear_job *job, con
         run->first_task[index] + (job->w->out_dim + outputs - 1u) / outputs;
 }
 
+static void run_all(struct es_pool *pool, struct linear_run *run) {
+    struct es_profile *profile = es_profile_current();
+    uint64_t start_ns = profile == NULL ? 0 : es_clock_ns();
+    es_pool_run(pool, run_task, run, run->first_task[run->job_count]);
+    if (profile != NULL) {
+        profile->linear_ns += es_clock_ns() - start_ns;
+    }
+}
+
 void es_linear(struct es_pool *pool, const struct es_matrix *w, const float *x, uint32_t row_count,
                const float *bias, const float *residual, float *y) {
     if (row_count == 0) {
@@ -67,7 +78,7 @@ void es_linear(struct es_pool *pool, const struct es_matrix *w, const float *x, 
     struct linear_run run = {.job_count = 0};
     const struct es_linear_job job = {.w = w, .bias = bias, .y = y};
     add_job(&run, &job, x, row_count, residual);
-    es_pool_run(pool, run_task, &run, run.first_task[1]);
+    run_all(pool, &run);
 }
 
 void es_linear_many(struct es_pool *pool, const struct es_linear_job *jobs, uint32_t job_count,
@@ -81,5 +92,5 @@ void es_linear_many(struct es_pool *pool, const struct es_linear_job *jobs, uint
         ES_ASSERT(jobs[i].w->in_dim == jobs[0].w->in_dim);
         add_job(&run, &jobs[i], x, row_count, NULL);
     }
-    es_pool_run(pool, run_task, &run, run.first_task[job_count]);
+    run_all(pool, &run);
 }
