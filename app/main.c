@@ -11,6 +11,7 @@
 static const struct es_command *const commands[] = {
     &es_command_transcribe,
     &es_command_plan,
+    &es_command_bench,
 };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 

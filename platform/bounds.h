@@ -49,8 +49,8 @@
  * to read each weight panel from cache 64 times, small enough for activations of a few MB. */
 #define ES_ENCODE_POSITIONS_MAX 64u
 
-/* The guard against blank ruts: a healthy run of id 32 ends after 25 to 165 positions, a pathological
- * one lasts for thousands. The penalty stays below the real model's margin in true silence (8.5). */
+/* The guard against blank ruts: a healthy run of id 32 ends after 25 to 165 positions, a sick one
+ * lasts for thousands. The penalty stays below the 4B model's margin in true silence (8.5). */
 #define ES_BLANK_RUN_START 200u
 #define ES_BLANK_PENALTY_PER_POSITION 0.5f /* logits */
 #define ES_BLANK_PENALTY_MAX 7.0f
@@ -60,20 +60,22 @@
 /* Text between two word marks, before it is given out as words. A word of more bytes than this is
  * cut in two. */
 #define ES_WORD_BYTES_MAX 512u
-#define ES_WORD_PADS_MAX 4u      /* pads after a word's text that say no more of it will come: 320 ms */
-#define ES_WORD_MS_MAX 2000u     /* a word's start is searched this far before its end */
-#define ES_WORD_NOMINAL_MS 300u  /* a spoken word, where its start cannot be heard */
+#define ES_WORD_PADS_MAX 4u  /* pads after a word's text that say no more of it will come: 320 ms */
+#define ES_WORD_MS_MAX 2000u /* a word's start is searched this far before its end */
+#define ES_WORD_NOMINAL_MS 300u       /* a spoken word, where its start cannot be heard */
 #define ES_LOUDNESS_FRAME_COUNT 2048u /* 20 s of 10 ms: a chunk, the delay and a sentence */
 
-/* -- recordings ---------------------------------------------------------------------------------- */
-#define ES_SOURCE_RATE_MIN 1000u    /* Hz; below it there is no speech */
-#define ES_SOURCE_RATE_MAX 768000u  /* Hz; the fastest converters sold. Sizes the resampler's filter */
+/* -- recordings -------------------------------------------------------------------------------- */
+#define ES_SOURCE_RATE_MIN 1000u   /* Hz; below it there is no speech */
+#define ES_SOURCE_RATE_MAX 768000u /* Hz; the fastest converters. Sizes the resampler's filter */
 #define ES_SOURCE_CHANNEL_COUNT_MAX 64u /* a microphone array; sizes the block below: 1 MB */
 #define ES_SOURCE_BLOCK_FRAMES 4096u    /* decoded at once: 85 ms at 48 kHz */
 /* Unscaled 32-bit integers in a float file reach 2^31; above that it is no audio, and the sums of
  * the resampler and the spectrum must stay finite. */
 #define ES_SOURCE_SAMPLE_MAX 1e10f
 #define ES_CONTAINER_CHUNK_COUNT_MAX 4096u /* chunks looked at before a WAV file's samples */
+
+#define ES_BENCH_PASS_NS_MAX 180000000000ull /* one pass of `earshot bench`: three minutes */
 
 /* -- files of a model directory ---------------------------------------------------------------- */
 #define ES_PARAMS_JSON_BYTES_MAX (1u << 20)
