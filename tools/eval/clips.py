@@ -53,9 +53,12 @@ class Stream:
 
 
 def read(path):
+    """Mono samples at 16 kHz; a recording at 8 kHz is interpolated through its spectrum."""
     samples, rate = soundfile.read(path, dtype="float32")
-    if rate != RATE or samples.ndim != 1:
-        raise ValueError(f"{path}: has {rate} Hz and shape {samples.shape}; give 16 kHz mono")
+    if rate not in (RATE, RATE // 2) or samples.ndim != 1:
+        raise ValueError(f"{path}: has {rate} Hz and shape {samples.shape}; give 8 or 16 kHz mono")
+    if rate != RATE:
+        samples = 2 * np.fft.irfft(np.fft.rfft(samples), 2 * len(samples)).astype(np.float32)
     return samples
 
 

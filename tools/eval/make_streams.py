@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Builds evaluation streams with known words from corpora of single words.
 
-usage: make_streams.py CORPORA OUT [--seed N] [--only SET[,SET...]]
+usage: make_streams.py CORPORA OUT [--prompts FOLDER] [--seed N] [--only SET[,SET...]]
 
 CORPORA holds the folders speech_commands_subset, fsdd, noise, sentences and
 librispeech_251spk_untranscribed, each with a metadata.tsv. OUT gets one folder per set, with FLAC
 files and the reference.tsv that eval.py reads. Every set is drawn from a generator of its own, so
-that --only changes nothing in the others. Needs numpy and soundfile (requirements.txt).
+that --only changes nothing in the others. --prompts names the voice of Asterisk's English prompts,
+usr/share/asterisk/sounds/en_US_f_Allison in Debian's package asterisk-core-sounds-en-wav, for two
+more sets; the bring-up model was not trained on it. Needs numpy and soundfile (requirements.txt).
 
   clean       100 streams of 8 words out of all 36, 0.3 to 0.8 s of digital silence between them
   noise10db   the same streams, with noise 10 dB below the words
@@ -14,8 +16,9 @@ that --only changes nothing in the others. Needs numpy and soundfile (requiremen
   commands    100 streams of the ten commands; digits, others: 14 streams each of those words
   fsdd_NAME   62 streams of one voice's digits; fsdd_NAME_noise10db: the same with noise
   long        one stream of at least five minutes, gaps of 0.2 to 1.5 s
+  prompts     10 streams with the ten digits of that voice
   none_*      nothing to write down: digital silence, noise, one-second clips of noise one after the
-              other, and people saying other things
+              other, people saying other things, and letters of that voice, said and spelt
 """
 import argparse
 import os
@@ -28,6 +31,8 @@ import clips
 SPEECH_COMMANDS = "Speech Commands, CC BY 4.0"
 FSDD = "Free Spoken Digit Dataset, CC BY-SA 4.0"
 LIBRISPEECH = "LibriSpeech, CC BY 4.0"
+PROMPTS = "Asterisk prompts, spoken by Allison Smith, CC BY-SA 3.0"
+PROMPTS_SPEAKER = "allison_smith"
 
 # The parts of the noise corpus that the bring-up model was not trained on: all of one recording,
 # the second half of another.
@@ -121,6 +126,20 @@ def empty_sets(corpora, noise):
         for row in clips.rows(os.path.join(corpora, "librispeech_251spk_untranscribed"))]
 
 
+def prompt_sets(folder, rng_of):
+    rng = rng_of("prompts")
+    digits = [clips.Clip(os.path.join(folder, "digits", f"{digit}.wav"), label, PROMPTS_SPEAKER,
+                         trimmed=False) for digit, label in enumerate(clips.DIGITS)]
+    yield "prompts", PROMPTS, [clips.concatenate(group, rng)
+                               for group in clips.deal(digits, 10, 10, rng)]
+    # "a", "alpha", ...: what has other names ("niner", "left bracket") may hold a word.
+    files = [os.path.join(folder, kind, letter + end + ".wav")
+             for kind, end in (("letters", ""), ("phonetic", "_p"))
+             for letter in "abcdefghijklmnopqrstuvwxyz"]
+    yield "none_letters", PROMPTS, [clips.Stream(clips.read(file), speakers=(PROMPTS_SPEAKER,))
+                                    for file in files if os.path.exists(file)]
+
+
 def write_set(out, name, licence, streams):
     folder = os.path.join(out, name)
     os.makedirs(folder, exist_ok=True)
@@ -144,6 +163,7 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpora")
     parser.add_argument("out")
+    parser.add_argument("--prompts")
     parser.add_argument("--seed", default="2602")
     parser.add_argument("--only", help="sets to write, separated by commas")
     args = parser.parse_args()
@@ -153,7 +173,10 @@ def main():
     def rng_of(name):
         return random.Random(f"{name} {args.seed}")
 
-    for sets in (word_sets(args.corpora, noise, rng_of), empty_sets(args.corpora, noise)):
+    groups = [word_sets(args.corpora, noise, rng_of), empty_sets(args.corpora, noise)]
+    if args.prompts:
+        groups.append(prompt_sets(args.prompts, rng_of))
+    for sets in groups:
         for name, licence, streams in sets:
             if only is None or name in only:
                 write_set(args.out, name, licence, streams)
