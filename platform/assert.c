@@ -3,7 +3,6 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 static void (*fault_hook)(void);
@@ -14,12 +13,10 @@ void es_assert_set_hook(void (*hook)(void)) {
 }
 
 static size_t append(char *line, size_t used, size_t line_bytes, const char *text) {
-    size_t bytes = strlen(text);
-    if (bytes > line_bytes - used) {
-        bytes = line_bytes - used;
+    while (*text != '\0' && used < line_bytes) {
+        line[used++] = *text++;
     }
-    memcpy(line + used, text, bytes);
-    return used + bytes;
+    return used;
 }
 
 /* By hand and not with printf, which is not async-signal-safe and may be what failed. */

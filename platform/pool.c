@@ -177,7 +177,7 @@ enum es_status es_pool_start(struct es_pool **pool, uint32_t thread_count, struc
     (void)pthread_cond_init(&made->work_done, NULL);
     made->thread_count = 1;
 
-    /* Signals are the main thread's: a worker in a kernel must not be the one that is interrupted. */
+    /* Signals are the main thread's: no kernel is to be interrupted by one. */
     sigset_t all_signals;
     sigset_t old_signals;
     sigfillset(&all_signals);
