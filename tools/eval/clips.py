@@ -16,6 +16,8 @@ OTHERS = ("sheila happy wow cat tree house bird bed marvin dog forward learn fol
           "visual label").split()
 VOCABULARY = frozenset(DIGITS + COMMANDS + OTHERS)
 
+PROMPTS_SPEAKER = "allison_smith"
+
 WINDOW = RATE // 40      # 25 ms
 HOP = RATE // 200        # 5 ms
 BRIDGE_HOPS = 26         # a stop consonant is silent for up to 130 ms inside a word
@@ -78,6 +80,12 @@ def load_words(folder, trimmed=False):
         if label in VOCABULARY:
             clips.append(Clip(row["path"], label, row["speaker"], trimmed))
     return clips
+
+
+def load_prompt_digits(folder):
+    """The ten digits of the one voice of Asterisk's English prompts, in order."""
+    return [Clip(os.path.join(folder, "digits", f"{digit}.wav"), label, PROMPTS_SPEAKER,
+                 trimmed=False) for digit, label in enumerate(DIGITS)]
 
 
 def endpoints(samples, trimmed):

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Makes the recordings that are bundled with the bring-up model.
 
-usage: make_recordings.py SPEECH_COMMANDS_FOLDER OUT_FOLDER [--seed N]
+usage: make_recordings.py SPEECH_COMMANDS_FOLDER PROMPTS_FOLDER OUT_FOLDER [--seed N]
 
-SPEECH_COMMANDS_FOLDER has a metadata.tsv (file, speaker, label, ...) and the clips. The seed alone
-decides which words and speakers are heard: the recordings are examples, not a selection.
-Needs numpy and soundfile (requirements.txt).
+SPEECH_COMMANDS_FOLDER has a metadata.tsv (file, speaker, label, ...) and the clips; PROMPTS_FOLDER is
+the voice of Asterisk's English prompts, usr/share/asterisk/sounds/en_US_f_Allison in Debian's
+package asterisk-core-sounds-en-wav. The seed alone decides which words and speakers are heard: the
+recordings are examples, not a selection. Needs numpy and soundfile (requirements.txt).
 """
 import argparse
 import os
@@ -13,7 +14,8 @@ import random
 
 import clips
 
-SOURCE = "Speech Commands v0.02, CC BY 4.0; speakers "
+COMMANDS_SOURCE = "Speech Commands v0.02, CC BY 4.0; speakers "
+PROMPTS_SOURCE = "Asterisk prompts, CC BY-SA 3.0; speaker "
 WORDS_PER_RECORDING = 6
 
 
@@ -39,6 +41,7 @@ def one_speaker(pool, rng, distinct_words):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("corpus")
+    parser.add_argument("prompts")
     parser.add_argument("out")
     parser.add_argument("--seed", default="2602")
     args = parser.parse_args()
@@ -49,19 +52,21 @@ def main():
     rng = random.Random(f"recordings {args.seed}")
     count = WORDS_PER_RECORDING
     chosen = [
-        ("commands_one_speaker", one_speaker(of["commands"], rng, 10)),
-        ("commands_several_speakers", rng.sample(of["commands"], count)),
-        ("digits_one_speaker", one_speaker(of["digits"], rng, 10)),
-        ("digits_several_speakers", rng.sample(of["digits"], count)),
-        ("other_words", rng.sample(of["others"], count)),
+        ("commands_one_speaker", COMMANDS_SOURCE, one_speaker(of["commands"], rng, 10)),
+        ("commands_several_speakers", COMMANDS_SOURCE, rng.sample(of["commands"], count)),
+        ("digits_one_speaker", COMMANDS_SOURCE, one_speaker(of["digits"], rng, 10)),
+        ("digits_several_speakers", COMMANDS_SOURCE, rng.sample(of["digits"], count)),
+        ("other_words", COMMANDS_SOURCE, rng.sample(of["others"], count)),
+        ("digits_unheard_voice", PROMPTS_SOURCE,
+         rng.sample(clips.load_prompt_digits(args.prompts), count)),
     ]
     os.makedirs(args.out, exist_ok=True)
     table = []
-    for name, group in chosen:
+    for name, source, group in chosen:
         stream = clips.concatenate(group, rng)
         clips.write(os.path.join(args.out, name + ".flac"), stream.samples)
         table.append((name + ".flac", " ".join(stream.words),
-                      SOURCE + " ".join(stream.speakers),
+                      source + " ".join(stream.speakers),
                       " ".join(str(round(1000 * end)) for end in stream.ends)))
     clips.write_table(os.path.join(args.out, "recordings.tsv"),
                       ("file", "words", "speakers_licence", "end_ms"), table)

@@ -32,7 +32,6 @@ SPEECH_COMMANDS = "Speech Commands, CC BY 4.0"
 FSDD = "Free Spoken Digit Dataset, CC BY-SA 4.0"
 LIBRISPEECH = "LibriSpeech, CC BY 4.0"
 PROMPTS = "Asterisk prompts, spoken by Allison Smith, CC BY-SA 3.0"
-PROMPTS_SPEAKER = "allison_smith"
 
 # The parts of the noise corpus that the bring-up model was not trained on: all of one recording,
 # the second half of another.
@@ -128,16 +127,16 @@ def empty_sets(corpora, noise):
 
 def prompt_sets(folder, rng_of):
     rng = rng_of("prompts")
-    digits = [clips.Clip(os.path.join(folder, "digits", f"{digit}.wav"), label, PROMPTS_SPEAKER,
-                         trimmed=False) for digit, label in enumerate(clips.DIGITS)]
+    digits = clips.load_prompt_digits(folder)
     yield "prompts", PROMPTS, [clips.concatenate(group, rng)
                                for group in clips.deal(digits, 10, 10, rng)]
     # "a", "alpha", ...: what has other names ("niner", "left bracket") may hold a word.
     files = [os.path.join(folder, kind, letter + end + ".wav")
              for kind, end in (("letters", ""), ("phonetic", "_p"))
              for letter in "abcdefghijklmnopqrstuvwxyz"]
-    yield "none_letters", PROMPTS, [clips.Stream(clips.read(file), speakers=(PROMPTS_SPEAKER,))
-                                    for file in files if os.path.exists(file)]
+    yield "none_letters", PROMPTS, [
+        clips.Stream(clips.read(file), speakers=(clips.PROMPTS_SPEAKER,))
+        for file in files if os.path.exists(file)]
 
 
 def write_set(out, name, licence, streams):
