@@ -1,0 +1,74 @@
+/* engine_rig.h - a backend on the test bench: random model, arena, pool and a tape of every stage.
+ *
+ *   struct es_rig rig;
+ *   es_rig_open(&rig, es_backend_cpu(), &model, &setup);
+ *   es_rig_run(&rig, &input, group);            one whole stream from reset, in groups of positions
+ *   rig.ids, rig.margins, es_rig_track(&rig, ES_STAGE_ADAPTER, 0)->rows
+ *   es_rig_close(&rig);
+ *
+ * Test harness only: it allocates, and a failure ends the test. */
+#pragma once
+
+#include "engine/backend.h"
+
+/* All rows that one stage gave during a run, in order. */
+struct es_rig_track {
+    float *rows; /* [row_count, dim] */
+    size_t row_count;
+    size_t row_count_max;
+    uint32_t dim;
+    uint64_t first_row; /* as the first call said it */
+};
+
+struct es_rig_setup {
+    enum es_dtype dtype;
+    uint64_t seed;
+    uint32_t thread_count;
+    uint32_t encode_positions_max;
+    uint64_t start_position;
+};
+
+struct es_rig_input {
+    const float *mel; /* [position_count * frames_per_position, mel_bin_count] */
+    uint32_t position_count;
+    uint32_t delay_positions;
+    float streaming_pad_bias;
+    const int32_t *forced_ids; /* [decisions] fed instead of the choices; NULL for none */
+};
+
+struct es_rig {
+    const struct es_backend_ops *ops;
+    const struct es_model *model;
+    struct es_rig_setup setup;
+    struct es_weights *weights;
+    struct es_pool *pool;
+    struct es_plan plan;
+    struct es_arena arena;
+    struct es_backend *backend;
+    struct es_tap tap;
+    struct es_rig_track *tracks; /* [ES_STAGE_COUNT, ES_LAYER_COUNT_MAX] */
+    /* the last run */
+    uint32_t decision_count;
+    int32_t *ids;     /* [decision_count] chosen */
+    float *margins;   /* [decision_count] */
+    int32_t *fed_ids; /* [position_count] */
+};
+
+void es_rig_open(struct es_rig *rig, const struct es_backend_ops *ops, const struct es_model *model,
+                 const struct es_rig_setup *setup);
+
+/* Prompt as the product has it: BOS, then [STREAMING_PAD] for 32 + delay positions. */
+void es_rig_run(struct es_rig *rig, const struct es_rig_input *input, uint32_t group);
+const struct es_rig_track *es_rig_track(const struct es_rig *rig, enum es_stage stage,
+                                        uint32_t layer);
+
+/* Overwrites the region with this name with NaN; true when it exists. */
+bool es_rig_poison(struct es_rig *rig, const char *region_name);
+void es_rig_close(struct es_rig *rig);
+
+/* The layers of a stage: 1 for all but the two that have one per layer. */
+uint32_t es_rig_layer_count(const struct es_model *model, enum es_stage stage);
+
+/* Where a stage's row numbers begin at a start position. */
+uint64_t es_rig_first_row(const struct es_model *model, enum es_stage stage,
+                          uint64_t start_position);
