@@ -1,0 +1,115 @@
+#include "audio/resample.h"
+#include "platform/bounds.h"
+#include "tests/support/test.h"
+
+#include <math.h>
+#include <string.h>
+
+#define IN_COUNT_MAX 200000u
+#define OUT_COUNT_MAX 40000u
+
+static float in[IN_COUNT_MAX];
+static float out[OUT_COUNT_MAX];
+
+/* Resamples all of `in` in pushes of `chunk`; returns the number of samples in `out`. */
+static size_t resample(uint32_t rate, size_t in_count, size_t chunk) {
+    struct es_resampler *resampler = NULL;
+    struct es_error error;
+    ES_EXPECT_EQ(es_resampler_open(&resampler, rate, &error), ES_OK);
+    size_t given = 0, n = 0;
+    for (size_t i = 0; i < in_count;) {
+        size_t taken = in_count - i < chunk ? in_count - i : chunk;
+        n = es_resampler_push(resampler, in + i, &taken, out + given, OUT_COUNT_MAX - given);
+        ES_EXPECT(taken > 0 || n > 0);
+        i += taken;
+        given += n;
+    }
+    while ((n = es_resampler_drain(resampler, out + given, 100)) > 0) {
+        given += n;
+    }
+    es_resampler_close(resampler);
+    return given;
+}
+
+ES_TEST("a tone of any rate keeps its frequency, height and place") {
+    static const uint32_t rates[] = {8000, 11025, 22050, 32000, 44100, 44101, 48000, 96000, 192000};
+    const double pi = acos(-1.0);
+    const double hz = 1000.0;
+    for (size_t r = 0; r < sizeof rates / sizeof rates[0]; r++) {
+        const size_t in_count = rates[r] / 2;
+        for (size_t i = 0; i < in_count; i++) {
+            in[i] = (float)(0.5 * sin(2.0 * pi * hz * (double)i / rates[r]));
+        }
+        ES_EXPECT_EQ(resample(rates[r], in_count, 1000),
+                     (in_count * 16000 + rates[r] - 1) / rates[r]);
+        double sine = 0.0, cosine = 0.0, worst = 0.0;
+        for (size_t i = 1600; i < 6400; i++) { /* whole periods, clear of the ends */
+            const double angle = 2.0 * pi * hz * (double)i / 16000.0;
+            sine += (double)out[i] * sin(angle) / 2400.0;
+            cosine += (double)out[i] * cos(angle) / 2400.0;
+            worst = fmax(worst, fabs((double)out[i] - 0.5 * sin(angle)));
+        }
+        const double delay = -atan2(cosine, sine) / (2.0 * pi * hz) * 16000.0;
+        es_test_note("%6u Hz: height %.6f, delay %+.2e samples, greatest error %.1e", rates[r],
+                     hypot(sine, cosine), delay, worst);
+        ES_EXPECT_NEAR(hypot(sine, cosine), 0.5, 1e-4);
+        ES_EXPECT_NEAR(delay, 0.0, 1e-4);
+        ES_EXPECT_NEAR(worst, 0.0, 1e-5);
+    }
+}
+
+ES_TEST("a step stays where it was, at the beginning and at the end") {
+    const size_t in_count = 24000; /* half a second at 48 kHz */
+    for (size_t i = 0; i < in_count; i++) {
+        in[i] = i < 12000 ? 0.0f : 0.5f;
+    }
+    ES_EXPECT_EQ(resample(48000, in_count, 4096), 8000);
+    ES_EXPECT_NEAR(out[3900], 0.0, 1e-2);
+    ES_EXPECT(out[3999] < 0.25f);
+    ES_EXPECT(out[4001] > 0.25f);
+    ES_EXPECT_NEAR(out[4100], 0.5, 1e-2);
+}
+
+ES_TEST("what lies above 8 kHz is removed, not folded down") {
+    for (size_t i = 0; i < 48000; i++) {
+        in[i] = (float)sin(2.0 * acos(-1.0) * 11000.0 * (double)i / 48000.0);
+    }
+    const size_t count = resample(48000, 48000, 4096);
+    double worst = 0.0;
+    for (size_t i = 400; i < count - 400; i++) {
+        worst = fmax(worst, fabs((double)out[i]));
+    }
+    es_test_note("11 kHz at full scale leaves %.1f dB", 20.0 * log10(worst));
+    ES_EXPECT(worst < 1e-4);
+}
+
+ES_TEST("16 kHz passes through bit for bit") {
+    for (size_t i = 0; i < 5000; i++) {
+        in[i] = (float)i * 1e-5f - 0.02f;
+    }
+    ES_EXPECT_EQ(resample(16000, 5000, 777), 5000);
+    ES_EXPECT(memcmp(in, out, 5000 * sizeof in[0]) == 0);
+}
+
+ES_TEST("the length is ceil(samples * 16000 / rate) from one sample on, at the rates' bounds too") {
+    static const uint32_t rates[] = {ES_SOURCE_RATE_MIN, 8000, 44100, 47999, ES_SOURCE_RATE_MAX};
+    static const size_t counts[] = {1, 2, 47, 48, 49, 1000};
+    memset(in, 0, sizeof in);
+    for (size_t r = 0; r < sizeof rates / sizeof rates[0]; r++) {
+        for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
+            ES_EXPECT_EQ(resample(rates[r], counts[c], 1000),
+                         (counts[c] * 16000 + rates[r] - 1) / rates[r]);
+        }
+    }
+}
+
+ES_TEST("the samples do not depend on how the input is cut") {
+    static float whole[OUT_COUNT_MAX];
+    for (size_t i = 0; i < 22050; i++) {
+        in[i] = (float)sin((double)i * (double)i * 1e-5);
+    }
+    const size_t count = resample(22050, 22050, 22050);
+    memcpy(whole, out, count * sizeof out[0]);
+    ES_EXPECT_EQ(resample(22050, 22050, 7), count);
+    ES_EXPECT(memcmp(whole, out, count * sizeof out[0]) == 0);
+}
