@@ -7,8 +7,8 @@
  *   if (reader.status != ES_OK) { ... }                                         the first failure
  *
  * Duplicate keys, invalid UTF-8 and nesting beyond jansson's limit (2048) are errors with line and
- * column. Texts too big to hold as a tree are walked with a cursor, one member at a time. Allocates;
- * boot only. */
+ * column. Texts too big to hold as a tree are walked with a cursor, one member at a time.
+ * Allocates; boot only. */
 #pragma once
 
 #include "platform/status.h"

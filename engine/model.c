@@ -21,7 +21,7 @@
 #define ENCODER_WINDOW_DEFAULT 750u
 #define ENCODER_NORM_EPS_DEFAULT 1e-5
 
-/* A key with one supported value; absent means that value, because the architecture has no other. */
+/* A key with one supported value; absent means that value: the architecture has no other. */
 static void expect_bool(struct es_json_reader *reader, const char *path, bool expected) {
     const json_t *value = es_json_find(reader, path);
     if (value != NULL && es_json_bool(reader, path) != expected) {

@@ -38,7 +38,7 @@ static int sextet(char c) {
 }
 
 /* Strict (RFC 4648 section 4): whole groups of four, padding at the end only, no spare bits set.
- * Returns the bytes written, or -1 when it is not base64, or -2 when there are more than out_max. */
+ * Returns the bytes written, or -1 when it is not base64, or -2 when out_max is too few. */
 static int decode_base64(const char *text, size_t length, uint8_t *out, size_t out_max) {
     if (length % 4 != 0) {
         return -1;

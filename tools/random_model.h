@@ -23,8 +23,8 @@ ES_MUST_CHECK enum es_status es_random_model_write(const char *directory,
                                                    enum es_dtype dtype, uint64_t seed,
                                                    struct es_pool *pool, struct es_error *error);
 
-/* The two small files of it; `file_bytes` of tekken.json follow from the vocabulary: 131072 ids make
- * about 150,000 pieces, as in the real file. */
+/* The two small files of it. 131072 ids make about 150,000 pieces in tekken.json, as in the real
+ * one. */
 ES_MUST_CHECK enum es_status es_params_write(const char *directory, const struct es_model *model,
                                              struct es_error *error);
 ES_MUST_CHECK enum es_status es_tekken_write(const char *directory, const struct es_model *model,
