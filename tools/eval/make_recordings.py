@@ -3,8 +3,8 @@
 
 usage: make_recordings.py SPEECH_COMMANDS_FOLDER PROMPTS_FOLDER OUT_FOLDER [--seed N]
 
-SPEECH_COMMANDS_FOLDER has a metadata.tsv (file, speaker, label, ...) and the clips; PROMPTS_FOLDER is
-the voice of Asterisk's English prompts, usr/share/asterisk/sounds/en_US_f_Allison in Debian's
+SPEECH_COMMANDS_FOLDER has a metadata.tsv (file, speaker, label, ...) and the clips; PROMPTS_FOLDER
+is the voice of Asterisk's English prompts, usr/share/asterisk/sounds/en_US_f_Allison in Debian's
 package asterisk-core-sounds-en-wav. The seed alone decides which words and speakers are heard: the
 recordings are examples, not a selection. Needs numpy and soundfile (requirements.txt).
 """
