@@ -28,6 +28,12 @@ static inline vec v_load(const float *p) {
     return _mm256_loadu_ps(p);
 }
 
+/* Keeps a loaded operand in its register: GCC would load it again for every product. */
+static inline vec v_keep(vec a) {
+    __asm__("" : "+x"(a));
+    return a;
+}
+
 static inline void v_store(float *p, vec a) {
     _mm256_storeu_ps(p, a);
 }
@@ -83,9 +89,15 @@ static inline vec v_power_of_two(vec whole) {
     return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
 }
 
+/* Both halves of the register get the same 8 words; one shuffle moves 4 of them into the upper
+ * halves of each 4 lanes and clears the lower halves (-1). */
 static inline vec v_load_bf16(const uint16_t *p, uint32_t half) {
-    __m128i words = _mm_loadu_si128((const __m128i *)(const void *)(p + 8u * half));
-    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(words), 16));
+    __m256i words = _mm256_broadcastsi128_si256(
+        _mm_loadu_si128((const __m128i *)(const void *)(p + 8u * half)));
+    const __m256i order =
+        _mm256_setr_epi8(-1, -1, 0, 1, -1, -1, 2, 3, -1, -1, 4, 5, -1, -1, 6, 7, -1, -1, 8, 9, -1,
+                         -1, 10, 11, -1, -1, 12, 13, -1, -1, 14, 15);
+    return _mm256_castsi256_ps(_mm256_shuffle_epi8(words, order));
 }
 
 /* The words beyond the end are not read: there may be no memory. */

@@ -29,6 +29,12 @@ static inline vec v_load(const float *p) {
     return _mm512_loadu_ps(p);
 }
 
+/* Keeps a loaded operand in its register: GCC would load it again for every product. */
+static inline vec v_keep(vec a) {
+    __asm__("" : "+v"(a));
+    return a;
+}
+
 static inline void v_store(float *p, vec a) {
     _mm512_storeu_ps(p, a);
 }

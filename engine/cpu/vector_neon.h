@@ -29,6 +29,12 @@ static inline vec v_load(const float *p) {
     return vld1q_f32(p);
 }
 
+/* Keeps a loaded operand in its register: GCC would load it again for every product. */
+static inline vec v_keep(vec a) {
+    __asm__("" : "+w"(a));
+    return a;
+}
+
 static inline void v_store(float *p, vec a) {
     vst1q_f32(p, a);
 }

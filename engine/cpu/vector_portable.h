@@ -32,6 +32,10 @@ static inline vec v_load(const float *p) {
     return a;
 }
 
+static inline vec v_keep(vec a) {
+    return a;
+}
+
 static inline void v_store(float *p, vec a) {
     memcpy(p, &a, sizeof a);
 }
