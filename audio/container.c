@@ -6,20 +6,28 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A file of chunks: each an id of four bytes, a size, and that many bytes. */
+/* An Ogg page (RFC 3533): 27 bytes, up to 255 segment lengths, up to 255 bytes for each. */
+#define OGG_HEAD_BYTES 27u
+#define OGG_PAGE_BYTES_MAX (OGG_HEAD_BYTES + 255u + 255u * 255u)
+#define OGG_LAST_PAGE 0x04u
+
+/* A file of chunks: each an id, a size, and that many bytes. */
 struct layout {
     const char *magic;
     bool big_endian;
     uint8_t first_chunk; /* byte offset */
+    uint8_t id_bytes;    /* the first four tell chunks apart */
     uint8_t size_bytes;  /* of a chunk's size: 4 or 8 */
+    bool size_has_head;  /* id and size are counted in it */
     uint8_t align;       /* of chunks */
     const char *samples_id;
 };
 
 static const struct layout layouts[] = {
-    {"RIFF", false, 12, 4, 2, "data"}, {"RIFX", true, 12, 4, 2, "data"},
-    {"RF64", false, 12, 4, 2, "data"}, {"BW64", false, 12, 4, 2, "data"},
-    {"FORM", true, 12, 4, 2, "SSND"},  {"caff", true, 8, 8, 1, "data"},
+    {"RIFF", false, 12, 4, 4, false, 2, "data"}, {"RIFX", true, 12, 4, 4, false, 2, "data"},
+    {"RF64", false, 12, 4, 4, false, 2, "data"}, {"BW64", false, 12, 4, 4, false, 2, "data"},
+    {"riff", false, 40, 16, 8, true, 8, "data"}, /* Sony Wave64 */
+    {"FORM", true, 12, 4, 4, false, 2, "SSND"},  {"caff", true, 8, 4, 8, false, 1, "data"},
 };
 
 static uint64_t number(const uint8_t *bytes, size_t count, bool big_endian) {
@@ -54,13 +62,16 @@ static bool chunk_extent(int fd, const struct layout *layout, uint64_t file_byte
                          struct es_container_extent *extent) {
     uint64_t offset = layout->first_chunk;
     uint64_t long_bytes = UINT64_MAX; /* RF64: the size that does not fit into the chunk's own */
-    const size_t header_bytes = 4u + layout->size_bytes;
+    const size_t header_bytes = (size_t)layout->id_bytes + layout->size_bytes;
     for (uint32_t i = 0; i < ES_CONTAINER_CHUNK_COUNT_MAX; i++) {
-        uint8_t header[12];
+        uint8_t header[24];
         if (!read_at(fd, offset, header, header_bytes)) {
             return false;
         }
-        uint64_t bytes = number(header + 4, layout->size_bytes, layout->big_endian);
+        uint64_t bytes = number(header + layout->id_bytes, layout->size_bytes, layout->big_endian);
+        if (layout->size_has_head) {
+            bytes = bytes > header_bytes ? bytes - header_bytes : 0;
+        }
         offset += header_bytes;
         if (memcmp(header, layout->samples_id, 4) == 0) {
             if (bytes == UINT32_MAX && long_bytes != UINT64_MAX) {
@@ -72,11 +83,10 @@ static bool chunk_extent(int fd, const struct layout *layout, uint64_t file_byte
         if (memcmp(header, "ds64", 4) == 0 && read_at(fd, offset, sizes, sizeof sizes)) {
             long_bytes = number(sizes + 8, 8, false);
         }
-        bytes += bytes % layout->align;
         if (bytes > file_bytes || offset > file_bytes - bytes) {
             return false;
         }
-        offset += bytes;
+        offset += (bytes + layout->align - 1) / layout->align * layout->align;
     }
     return false;
 }
@@ -93,6 +103,44 @@ bool es_container_extent(int fd, uint64_t file_bytes, struct es_container_extent
         if (memcmp(head, layouts[i].magic, 4) == 0) {
             return chunk_extent(fd, &layouts[i], file_bytes, extent);
         }
+    }
+    return false;
+}
+
+/* The page that starts here is whole, and marked as the last. */
+static bool is_last_page(int fd, uint64_t offset, uint64_t file_bytes) {
+    uint8_t head[OGG_HEAD_BYTES + 255];
+    if (!read_at(fd, offset, head, OGG_HEAD_BYTES)) {
+        return false;
+    }
+    const uint8_t segment_count = head[OGG_HEAD_BYTES - 1];
+    if (!read_at(fd, offset + OGG_HEAD_BYTES, head + OGG_HEAD_BYTES, segment_count)) {
+        return false;
+    }
+    uint64_t page_bytes = OGG_HEAD_BYTES + segment_count;
+    for (size_t i = 0; i < segment_count; i++) {
+        page_bytes += head[OGG_HEAD_BYTES + i];
+    }
+    return offset + page_bytes <= file_bytes && (head[5] & OGG_LAST_PAGE) != 0;
+}
+
+bool es_container_ogg_is_cut(int fd, uint64_t file_bytes) {
+    uint8_t bytes[1024 + 3]; /* a mark may lie across two blocks */
+    uint64_t end = file_bytes;
+    const uint64_t stop = file_bytes > OGG_PAGE_BYTES_MAX ? file_bytes - OGG_PAGE_BYTES_MAX : 0;
+    while (end > stop) {
+        const uint64_t start = end > 1024 ? end - 1024 : 0;
+        const uint64_t left = file_bytes - start;
+        const size_t count = left < sizeof bytes ? (size_t)left : sizeof bytes;
+        if (!read_at(fd, start, bytes, count)) {
+            return false;
+        }
+        for (size_t i = count; i >= 4; i--) {
+            if (memcmp(bytes + i - 4, "OggS", 4) == 0) {
+                return !is_last_page(fd, start + i - 4, file_bytes);
+            }
+        }
+        end = start;
     }
     return false;
 }

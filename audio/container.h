@@ -4,7 +4,8 @@
  *       extent.found_bytes < extent.promised_bytes) { the file is cut short }
  *
  * libsndfile quietly shortens a truncated file, so the promise is read here. Understood: WAV
- * (RIFF, RIFX, RF64, BW64), AIFF and AIFC, CAF, AU. */
+ * (RIFF, RIFX, RF64, BW64), W64, AIFF and AIFC, CAF, AU. Ogg promises no length, but marks its
+ * last page. */
 #pragma once
 
 #include <stdbool.h>
@@ -18,3 +19,7 @@ struct es_container_extent {
 /* Reads with pread: the descriptor's position stays. False when the file is of another kind, has
  * no samples in reach, or was streamed by a program that did not know its length. */
 bool es_container_extent(int fd, uint64_t file_bytes, struct es_container_extent *extent);
+
+/* True when a file of Ogg pages ends in the middle of one, or in one that is not marked as the
+ * last. Only for files that are known to be Ogg. */
+bool es_container_ogg_is_cut(int fd, uint64_t file_bytes);

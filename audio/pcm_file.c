@@ -32,6 +32,7 @@ struct file_source {
     uint64_t file_bytes;
     bool length_is_exact;              /* MP3 and Ogg headers only estimate it */
     struct es_container_extent extent; /* zeros when unknown */
+    bool is_cut_ogg;
 
     float *frames; /* [ES_SOURCE_BLOCK_FRAMES, channel_count] */
     float *block;  /* [ES_SOURCE_BLOCK_FRAMES] after the down-mix */
@@ -70,6 +71,12 @@ static enum es_status judge_end(const struct file_source *self, struct es_error 
             self->path, (unsigned long long)self->extent.promised_bytes,
             (unsigned long long)self->extent.found_bytes,
             (double)frame_count / self->base.info.sample_rate);
+    }
+    if (self->is_cut_ogg) {
+        return es_fail(error, ES_ERR_INPUT,
+                       "%s: is cut short: its Ogg stream should go on after the %.3f s that can be "
+                       "read; copy it again",
+                       self->path, (double)frame_count / self->base.info.sample_rate);
     }
     if (sf_error(self->file) == SF_ERR_SYSTEM) {
         return es_fail(error, ES_ERR_INPUT,
@@ -244,6 +251,8 @@ static enum es_status open_decoder(struct file_source *self, struct es_error *er
     if (!es_container_extent(self->fd, self->file_bytes, &self->extent)) {
         self->extent = (struct es_container_extent){0};
     }
+    self->is_cut_ogg =
+        major == SF_FORMAT_OGG && es_container_ogg_is_cut(self->fd, self->file_bytes);
     return self->base.info.frame_count == 0 ? judge_end(self, error) : ES_OK;
 }
 

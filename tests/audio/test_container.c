@@ -72,3 +72,39 @@ ES_TEST("other files and hostile chunks give no verdict") {
     ES_EXPECT(!LOOK("caff\0\1\0\0free\xff\xff\xff\xff\xff\xff\xff\xff", 100)); /* 2^64 - 1 */
     ES_EXPECT(!LOOK("RIFF\0\0\0\0WAVE", 10000000)); /* a million empty chunks: bounded */
 }
+
+/* The verdict on Ogg pages of these flags, each with `body_bytes` of 0x55, cut by `missing`. */
+static bool ogg_is_cut(const char *flags, size_t body_bytes, size_t missing) {
+    static char file[8 * 70000];
+    size_t count = 0;
+    for (size_t page = 0; page < strlen(flags); page++) {
+        memset(file + count, 0, 27);
+        memcpy(file + count, "OggS", 4);
+        file[count + 5] = (char)(flags[page] - '0');
+        const size_t segment_count = body_bytes / 255 + 1;
+        file[count + 26] = (char)segment_count;
+        memset(file + count + 27, 255, segment_count - 1);
+        file[count + 26 + segment_count] = (char)(body_bytes % 255);
+        count += 27 + segment_count;
+        memset(file + count, 0x55, body_bytes);
+        count += body_bytes;
+    }
+    count -= missing;
+    const int fd = memfd_create("ogg", MFD_CLOEXEC);
+    ES_EXPECT(fd >= 0);
+    ES_EXPECT_EQ(write(fd, file, count), count);
+    const bool is_cut = es_container_ogg_is_cut(fd, count);
+    close(fd);
+    return is_cut;
+}
+
+ES_TEST("an Ogg file ends with a whole page that is marked as the last, or is cut") {
+    static const size_t bodies[] = {0, 1, 254, 255, 940, 990, 991, 992, 993, 994, 995, 1024, 64769};
+    for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
+        ES_EXPECT(!ogg_is_cut("4", bodies[i], 0));
+        ES_EXPECT(!ogg_is_cut("204", bodies[i], 0));
+        ES_EXPECT(ogg_is_cut("200", bodies[i], 0));
+        ES_EXPECT(ogg_is_cut("204", bodies[i], 1));
+        ES_EXPECT(ogg_is_cut("204", bodies[i], bodies[i] + 5));
+    }
+}

@@ -321,8 +321,7 @@ static void expect_cut(const char *file_path, off_t byte_count, size_t sample_co
     }
 }
 
-ES_TEST(
-    "a WAV, RF64, AIFF, AU or FLAC file that is cut short gives what it holds and then says so") {
+ES_TEST("a WAV, RF64, W64, AIFF, AU or FLAC file cut short gives what it holds and then says so") {
     fill_noise(20000);
     write_file("cut.wav", SF_FORMAT_WAV | SF_FORMAT_PCM_16, 16000, 1, 20000);
     expect_cut(path, 44 + 20001, 10000, "promises 40000 bytes of samples, the file holds 20001");
@@ -330,6 +329,8 @@ ES_TEST(
     expect_cut(path, 54 + 20000, 10000, "promises 40008 bytes of samples, the file holds 20008");
     write_file("cut.au", SF_FORMAT_AU | SF_FORMAT_PCM_16, 16000, 1, 20000);
     expect_cut(path, 24 + 20000, 10000, "promises 40000 bytes of samples, the file holds 20000");
+    write_file("cut.w64", SF_FORMAT_W64 | SF_FORMAT_PCM_16, 16000, 1, 20000);
+    expect_cut(path, 104 + 20000, 10000, "promises 40000 bytes of samples, the file holds 20000");
     write_file("cut.rf64", SF_FORMAT_RF64 | SF_FORMAT_PCM_16, 16000, 1, 20000);
     struct stat info;
     ES_EXPECT_EQ(stat(path, &info), 0);
@@ -337,6 +338,26 @@ ES_TEST(
     write_file("cut.flac", SF_FORMAT_FLAC | SF_FORMAT_PCM_16, 16000, 1, 20000);
     ES_EXPECT_EQ(stat(path, &info), 0);
     expect_cut(path, info.st_size / 2, 8192, "promises 20000 frames"); /* whole FLAC blocks */
+}
+
+ES_TEST("an Ogg file that is cut short gives what it holds and then says so") {
+    for (size_t i = 0; i < 96000; i++) {
+        frames[i] = (float)(0.5 * sin((double)i * 0.05));
+    }
+    const int vorbis = SF_FORMAT_OGG | SF_FORMAT_VORBIS;
+    ES_EXPECT_EQ(read_good(write_file("cut.ogg", vorbis, 16000, 1, 96000)), 96000);
+    struct stat info;
+    ES_EXPECT_EQ(stat(path, &info), 0);
+    ES_EXPECT_EQ(truncate(path, info.st_size - 10), 0);
+    struct es_pcm *source = open_file(path);
+    int end = 1;
+    const size_t count = read_all(source, 1000, &end);
+    es_pcm_close(source);
+    ES_EXPECT_EQ(end, ES_ERR_INPUT);
+    ES_EXPECT(count > 0);
+    ES_EXPECT(count < 96000);
+    ES_EXPECT_CONTAINS(error.text, "cut short");
+    ES_EXPECT_CONTAINS(error.text, "copy it again");
 }
 
 ES_TEST("a file that ends after its header is cut short") {
