@@ -153,13 +153,14 @@ class WithEarshot(unittest.TestCase):
         self.assertGreater(result["real_time_factor"], 0)
 
     def test_a_set_without_words_gives_false_words_per_hour(self):
-        self.folder.add("a.wav", "", "", "Not now, NO.", words=[("no", 100), ("yes", 200)])
+        self.folder.add("a.wav", "", "", "Not now, NO.",
+                        words=[("no", 100), ("yes", 200), ("go", 300)])
         self.folder.add("b.wav", "", words=[])
         result, = self.folder.json()
         self.assertNotIn("word_error_rate", result)
-        self.assertEqual(result["false_words"], 2)
-        self.assertAlmostEqual(result["per_hour"], 2 * 3600 / 2)
-        self.assertAlmostEqual(result["per_hour_not_spoken"], 1 * 3600 / 2)
+        self.assertEqual(result["false_words"], 3)
+        self.assertAlmostEqual(result["per_hour"], 3 * 3600 / 2)
+        self.assertAlmostEqual(result["per_hour_not_spoken"], 2 * 3600 / 2)
 
     def test_every_delay_is_a_row_of_the_table(self):
         self.folder.add("a.wav", "yes", words=[("yes", 100)])
