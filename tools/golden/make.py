@@ -84,7 +84,8 @@ def row_blocks(stage, row_count, position_count, window, prompt_length, sample_c
     per_position = row_count // position_count
     speech_end = reference.LEFT_PAD_POSITIONS + sample_count // reference.POSITION_SAMPLES
     if stage == "logits":
-        starts, length = [0, prompt_length - 1, (prompt_length + speech_end) // 2, row_count - 2], 2
+        # An engine computes them where an id is chosen only.
+        starts, length = [prompt_length - 1, (prompt_length + speech_end) // 2, row_count - 2], 2
     else:
         middle = (reference.LEFT_PAD_POSITIONS + speech_end) // 2
         positions = [reference.LEFT_PAD_POSITIONS, prompt_length - 1, middle, speech_end - 2]
