@@ -61,7 +61,7 @@ static enum es_status warm_up(struct es_boot *boot, struct es_error *error) {
                                   : WARM_UP_POSITIONS;
     enum es_status status = boot->ops->reset(boot->backend, 1, error);
     for (uint32_t done = 0; status == ES_OK && done < WARM_UP_POSITIONS; done += position_count) {
-        /* The frames' region is zero after es_boot_start: quiet, and of the right size. */
+        /* The stream's frames are still zero: any values will do. */
         int waiting_count =
             boot->ops->encode(boot->backend, boot->pipeline.stream.mel, position_count, error);
         status = waiting_count < 0 ? (enum es_status)waiting_count : ES_OK;
@@ -78,7 +78,18 @@ static enum es_status warm_up(struct es_boot *boot, struct es_error *error) {
 }
 
 enum es_status es_boot_start(struct es_boot *boot, struct es_error *error) {
-    enum es_status status = es_arena_reserve(&boot->arena, &boot->plan, error);
+    enum es_status status = ES_OK;
+    if (boot->is_dtype_assumed) {
+        /* Names the missing file before gigabytes are reserved for it. */
+        status = es_weights_probe(&boot->model, boot->options.model_directory, &boot->dtype, error);
+        if (status != ES_OK) {
+            return status;
+        }
+        return es_fail(error, ES_ERR_INPUT,
+                       "%s/consolidated.safetensors: came after the plan was made; run again",
+                       boot->options.model_directory);
+    }
+    status = es_arena_reserve(&boot->arena, &boot->plan, error);
     if (status != ES_OK) {
         return status;
     }

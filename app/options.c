@@ -4,10 +4,11 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define HELP_VALUE 0x10000
+#define HELP_VALUE (1 << 30)
 #define DELAY_MS_SHORT_MAX 1200u /* the model was trained on 1..15 positions, and on 30 */
 #define DELAY_MS_LONG 2400u
 #define SECONDS_MAX 3600u
@@ -170,6 +171,20 @@ static enum es_status take_file(struct es_options *options, const struct es_comm
     return ES_OK;
 }
 
+/* getopt_long has said '?': optopt is the letter, the value of an option that got an argument it does
+ * not take, or 0. */
+static enum es_status refuse(const struct es_command *command, const char *word,
+                             struct es_error *error) {
+    if (optopt > UCHAR_MAX) {
+        return es_fail(error, ES_ERR_USAGE, "%s: %s: takes no value; see `earshot %s --help`",
+                       command->name, word, command->name);
+    }
+    const char letter[3] = {'-', (char)optopt, '\0'};
+    return es_fail(error, ES_ERR_USAGE,
+                   "%s: %s: is no option of this command; see `earshot %s --help`", command->name,
+                   optopt != 0 ? letter : word, command->name);
+}
+
 enum es_status es_options_parse(struct es_options *options, const struct es_command *command,
                                 int argc, char **argv, struct es_error *error) {
     *options = (struct es_options){
@@ -191,11 +206,7 @@ enum es_status es_options_parse(struct es_options *options, const struct es_comm
                            command->name, argv[optind - 1], command->name);
         }
         if (value == '?') {
-            char letter[3] = {'-', (char)optopt, '\0'};
-            bool is_letter = optopt > 0 && optopt < 0x7F;
-            return es_fail(error, ES_ERR_USAGE,
-                           "%s: %s: is no option of this command; see `earshot %s --help`",
-                           command->name, is_letter ? letter : argv[optind - 1], command->name);
+            return refuse(command, argv[optind - 1], error);
         }
         enum es_status status = take(options, value, optarg, error);
         if (status != ES_OK || options->wants_help) {

@@ -13,18 +13,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* From 256 on: below, getopt means a letter. */
 enum es_option {
-    ES_OPTION_MODEL = 1 << 0,
-    ES_OPTION_BACKEND = 1 << 1,
-    ES_OPTION_DELAY = 1 << 2,
-    ES_OPTION_FORMAT = 1 << 3,
-    ES_OPTION_REALTIME = 1 << 4,
-    ES_OPTION_THREADS = 1 << 5,
-    ES_OPTION_FORCE = 1 << 6,
-    ES_OPTION_BLANK_GUARD = 1 << 7,
-    ES_OPTION_BOARD = 1 << 8,
-    ES_OPTION_SECONDS = 1 << 9,
-    ES_OPTION_JSON = 1 << 10,
+    ES_OPTION_MODEL = 1 << 8,
+    ES_OPTION_BACKEND = 1 << 9,
+    ES_OPTION_DELAY = 1 << 10,
+    ES_OPTION_FORMAT = 1 << 11,
+    ES_OPTION_REALTIME = 1 << 12,
+    ES_OPTION_THREADS = 1 << 13,
+    ES_OPTION_FORCE = 1 << 14,
+    ES_OPTION_BLANK_GUARD = 1 << 15,
+    ES_OPTION_BOARD = 1 << 16,
+    ES_OPTION_SECONDS = 1 << 17,
+    ES_OPTION_JSON = 1 << 18,
 };
 
 enum es_backend_choice { ES_BACKEND_AUTO, ES_BACKEND_CPU, ES_BACKEND_CUDA };
