@@ -148,7 +148,7 @@ ES_TEST("a reset stream repeats the first one bit for bit, its leading zeros inc
     ES_EXPECT(memcmp(frames, other_frames, frame_count * sizeof frames[0]) == 0);
 }
 
-/* -- an independent reference: filters from their definition, a DFT as a plain double sum ------- */
+/* -- an independent reference: filters from their definition, a DFT as a plain double sum ------ */
 
 static double slaney_hz(double mel) {
     return mel <= 15.0 ? mel / 0.015 : 1000.0 * pow(6.4, (mel - 15.0) / 27.0);
