@@ -106,6 +106,10 @@ class TidyTest(unittest.TestCase):
     def test_a_source_that_only_a_comment_names(self):
         self.expect("audio/CMakeLists.txt", "# pcm.c\n", "audio/pcm.c:1", "CMakeLists")
 
+    def test_a_source_that_a_loop_names(self):
+        loop = "foreach(noun pcm mel)\n es_library(${noun} SOURCES ${noun}.c)\nendforeach()\n"
+        self.assertEqual(self.findings({"audio/CMakeLists.txt": loop, "audio/mel.c": ""}), [])
+
     def test_a_header_without_guard_or_head_comment(self):
         self.expect("audio/pcm.h", "/* pcm.h - samples. */\n", "audio/pcm.h:1", "#pragma once")
         self.expect("audio/pcm.h", "#pragma once\n", "audio/pcm.h:1", "/* pcm.h - ")

@@ -55,6 +55,15 @@ def code_of(text):
         lambda match: re.sub(r"[^\n]", " ", match.group()), text)
 
 
+def unrolled(cmake_text):
+    """The text with its foreach(name items...) loops written out."""
+    return re.sub(
+        r"foreach\((\w+) ([^)]*)\)(.*?)endforeach\(\)",
+        lambda loop: "\n".join(loop.group(3).replace("${%s}" % loop.group(1), item)
+                               for item in loop.group(2).split()),
+        cmake_text, flags=re.DOTALL)
+
+
 def line_of(text, offset):
     return text.count("\n", 0, offset) + 1
 
@@ -161,7 +170,7 @@ class Tidy:
             if os.path.basename(path) != "CMakeLists.txt":
                 continue
             folder = os.path.dirname(path)
-            for word in re.findall(r"[^\s()\"]+\.c\b", re.sub(r"#.*", "", text)):
+            for word in re.findall(r"[^\s()\"]+\.c\b", unrolled(re.sub(r"#.*", "", text))):
                 word = word.replace("${CMAKE_CURRENT_SOURCE_DIR}/", "")
                 if word.startswith("${CMAKE_SOURCE_DIR}/"):
                     named.add(os.path.normpath(word.split("}/", 1)[1]))
