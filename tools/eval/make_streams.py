@@ -39,13 +39,16 @@ NOISE_PARTS = (("sc_running_tap", 0.0), ("sc_doing_the_dishes", 0.5))
 
 
 def load_noise(corpora):
-    noise = []
+    """Noise that the bring-up model was not trained on, and noise that it was: lists of samples."""
+    unheard, heard = [], []
+    begin_of = dict(NOISE_PARTS)
     for row in clips.rows(os.path.join(corpora, "noise")):
-        for name, begin in NOISE_PARTS:
-            if name in row["file"]:
-                samples = clips.read(row["path"])
-                noise.append((name, samples[int(begin * len(samples)):]))
-    return noise
+        name = os.path.splitext(os.path.basename(row["file"]))[0]
+        samples = clips.read(row["path"])
+        begin = int(begin_of.get(name, 1.0) * len(samples))
+        unheard += [samples[begin:]] if begin < len(samples) else []
+        heard += [samples[:begin]] if begin > 0 else []
+    return unheard, heard
 
 
 def add_noise(stream, noise, snr_db, rng):
@@ -60,7 +63,7 @@ def add_noise(stream, noise, snr_db, rng):
 
 
 def noisy(streams, noise, snr_db, rng):
-    return [add_noise(stream, noise[i % len(noise)][1], snr_db, rng)
+    return [add_noise(stream, noise[i % len(noise)], snr_db, rng)
             for i, stream in enumerate(streams)]
 
 
@@ -109,10 +112,13 @@ def word_sets(corpora, noise, rng_of):
         yield name + "_noise10db", FSDD, noisy(digits, noise, 10, rng)
 
 
-def empty_sets(corpora, noise):
+def empty_sets(corpora, noise, trained_noise):
     yield "none_silence", "none needed", [clips.Stream(np.zeros(60 * clips.RATE, np.float32))]
     yield "none_noise", SPEECH_COMMANDS, [clips.Stream(samples * np.float32(gain))
-                                          for _, samples in noise for gain in (1.0, 0.1)]
+                                          for samples in noise for gain in (1.0, 0.1)]
+    yield "none_noise_trained", SPEECH_COMMANDS, [clips.Stream(samples * np.float32(gain))
+                                                  for samples in trained_noise
+                                                  for gain in (1.0, 0.1)]
     yield "none_noise_clips", SPEECH_COMMANDS, [clips.Stream(np.concatenate([
         clips.read(row["path"])
         for row in clips.rows(os.path.join(corpora, "speech_commands_subset"))
@@ -167,12 +173,13 @@ def main():
     parser.add_argument("--only", help="sets to write, separated by commas")
     args = parser.parse_args()
     only = set(args.only.split(",")) if args.only else None
-    noise = load_noise(args.corpora)
+    noise, trained_noise = load_noise(args.corpora)
 
     def rng_of(name):
         return random.Random(f"{name} {args.seed}")
 
-    groups = [word_sets(args.corpora, noise, rng_of), empty_sets(args.corpora, noise)]
+    groups = [word_sets(args.corpora, noise, rng_of),
+              empty_sets(args.corpora, noise, trained_noise)]
     if args.prompts:
         groups.append(prompt_sets(args.prompts, rng_of))
     for sets in groups:
