@@ -6,6 +6,7 @@
 #include "platform/clock.h"
 #include "platform/log.h"
 
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,6 +17,8 @@ struct session {
     const struct es_options *options;
     struct es_boot boot;
     struct es_pcm *source;
+    bool has_ended;             /* the recording has */
+    enum es_status read_status; /* how */
     struct es_output output;
     struct es_transcript transcript;
     struct es_forced_ids forced;
@@ -27,6 +30,10 @@ struct session {
 
 /* Large, and one per process. */
 static struct session session;
+
+static bool is_stdin(const struct session *s) {
+    return strcmp(s->options->file, "-") == 0;
+}
 
 static void on_frames(void *context, const float *frames, size_t frame_count, uint32_t bin_count) {
     struct session *s = context;
@@ -75,32 +82,56 @@ static enum es_status check_progress(struct session *s, struct es_error *error) 
     return es_output_flush(&s->output, error);
 }
 
-/* Until the recording ends, fails or is interrupted. *read_status is the recording's own fate;
- * what it gave before is transcribed all the same. */
-static enum es_status push_recording(struct session *s, enum es_status *read_status,
-                                     struct es_error *error) {
-    struct es_pipeline *pipeline = &s->boot.pipeline;
-    size_t want = s->options->is_realtime ? ES_POSITION_SAMPLES : pipeline->block_samples;
-    s->start_ns = es_clock_ns();
-    while (!es_interrupt_came()) {
-        int count = es_pcm_read(s->source, pipeline->pcm, want, error);
+/* Whether a read would wait for a speaker; a file never does. */
+static bool has_more_now(const struct session *s) {
+    if (!is_stdin(s)) {
+        return true;
+    }
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    return poll(&input, 1, 0) > 0;
+}
+
+/* Fills the block with what is there, for the encoder reads its weights once per block: all of it
+ * from a file, what has come so far from a pipe. Returns the number of samples; the recording's end
+ * or failure goes to `read_status`, and its line to `error`. */
+static size_t read_block(struct session *s, size_t want, struct es_error *error) {
+    float *pcm = s->boot.pipeline.pcm;
+    size_t sample_count = 0;
+    while (sample_count < want && !es_interrupt_came() && (sample_count == 0 || has_more_now(s))) {
+        int count = es_pcm_read(s->source, pcm + sample_count, want - sample_count, error);
         if (count == ES_ERR_INTERRUPTED) {
             continue;
         }
         if (count <= 0) {
-            *read_status = (enum es_status)count;
-            return ES_OK;
+            s->has_ended = true;
+            s->read_status = (enum es_status)count;
+            break;
         }
-        uint64_t sample_count = pipeline->sample_count + (uint64_t)count;
+        sample_count += (size_t)count;
+    }
+    return sample_count;
+}
+
+/* Until the recording ends, fails or is interrupted: its own fate is in read_status, and what it
+ * gave before is transcribed all the same. */
+static enum es_status push_recording(struct session *s, struct es_error *error) {
+    struct es_pipeline *pipeline = &s->boot.pipeline;
+    size_t want = s->options->is_realtime ? ES_POSITION_SAMPLES : pipeline->block_samples;
+    s->start_ns = es_clock_ns();
+    while (!s->has_ended && !es_interrupt_came()) {
+        size_t count = read_block(s, want, error);
+        uint64_t sample_count = pipeline->sample_count + count;
         if (s->options->is_realtime) {
             pace(s, sample_count);
         }
         s->transcript.audio_ms = sample_count / SAMPLES_PER_MS;
-        enum es_status status = es_pipeline_push(pipeline, pipeline->pcm, (size_t)count, error);
+        struct es_error push_error;
+        enum es_status status = es_pipeline_push(pipeline, pipeline->pcm, count, &push_error);
         if (status == ES_OK) {
-            status = check_progress(s, error);
+            status = check_progress(s, &push_error);
         }
         if (status != ES_OK) {
+            *error = push_error;
             return status;
         }
         if (s->options->is_realtime) {
@@ -136,25 +167,23 @@ static enum es_status transcribe(struct session *s, struct es_error *error) {
     if (status != ES_OK) {
         return status;
     }
-    enum es_status read_status = ES_OK;
-    status = push_recording(s, &read_status, error);
+    status = push_recording(s, error);
     if (status != ES_OK) {
         return status;
     }
     if (es_interrupt_came()) {
-        read_status = ES_ERR_INTERRUPTED;
+        s->read_status = ES_ERR_INTERRUPTED;
         error->text[0] = '\0';
     }
     if (s->boot.pipeline.sample_count == 0) {
-        return read_status != ES_OK
-                   ? read_status
+        return s->read_status != ES_OK
+                   ? s->read_status
                    : es_fail(error, ES_ERR_INPUT, "%s: holds no samples; give a recording",
-                             strcmp(s->options->file, "-") == 0 ? "standard input"
-                                                                : s->options->file);
+                             is_stdin(s) ? "standard input" : s->options->file);
     }
     /* The reader's line, if any, waits in `error`: the rest must not overwrite it. */
     struct es_error finish_error = {{0}};
-    s->transcript.is_interrupted = read_status == ES_ERR_INTERRUPTED;
+    s->transcript.is_interrupted = s->read_status == ES_ERR_INTERRUPTED;
     status = es_pipeline_finish(&s->boot.pipeline, &finish_error);
     if (status == ES_OK) {
         es_transcript_finish(&s->transcript);
@@ -165,11 +194,11 @@ static enum es_status transcribe(struct session *s, struct es_error *error) {
         return status;
     }
     warn_of_leftovers(s);
-    return read_status;
+    return s->read_status;
 }
 
 static enum es_status open_source(struct session *s, struct es_error *error) {
-    if (strcmp(s->options->file, "-") == 0) {
+    if (is_stdin(s)) {
         return es_pcm_open_raw(&s->source, STDIN_FILENO, "standard input", error);
     }
     return es_pcm_open_file(&s->source, s->options->file, error);
