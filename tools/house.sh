@@ -55,12 +55,13 @@ house_install() {
 
 house_install_for_build() {
     house_install build-essential cmake pkg-config \
-        libsndfile1-dev libspeexdsp-dev libjansson-dev libopenblas-dev
+        libsndfile1-dev libspeexdsp-dev libjansson-dev
 }
 
 house_install_for_check() {
     house_install_for_build
-    house_install clang clang-format clang-tidy cppcheck shellcheck python3
+    # OpenBLAS is a second opinion in a test; earshot itself does not use it.
+    house_install clang clang-format clang-tidy cppcheck shellcheck python3 libopenblas-dev
     # The sanitizers' and libFuzzer's runtime is a package of its own in newer distributions.
     local major package
     major=$(dpkg-query -W -f='${Depends}' clang | sed -n 's/.*clang-\([0-9]\+\).*/\1/p')
