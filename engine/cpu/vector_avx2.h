@@ -2,6 +2,7 @@
 #pragma once
 
 #include <immintrin.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef __m256 vec;
@@ -13,6 +14,8 @@ typedef __m256 vec;
 #define TILE_OUTPUTS_OF_4 3u
 #define TILE_OUTPUTS_OF_2 4u
 #define TILE_OUTPUTS_OF_1 8u
+/* The shuffles compete with the multiply-adds for a port. */
+#define WIDENS_AHEAD true
 #define VALUE_ROWS 2u
 #define VALUE_VECTORS 4u
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <immintrin.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef __m512 vec;
@@ -14,6 +15,8 @@ typedef __m512 vec;
 #define TILE_OUTPUTS_OF_4 6u
 #define TILE_OUTPUTS_OF_2 8u
 #define TILE_OUTPUTS_OF_1 8u
+/* Widening 16 weights is one shuffle: less than reading them back from a wide copy. */
+#define WIDENS_AHEAD false
 #define VALUE_ROWS 4u
 #define VALUE_VECTORS 4u
 

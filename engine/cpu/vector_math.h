@@ -1,6 +1,6 @@
 /* vector_math.h - what the vectors of the instruction sets have in common.
  *
- * A vector_<isa>.h defines `vec`, LANES, its tile sizes and v_zero, v_set, v_load, v_store,
+ * A vector_<isa>.h defines `vec`, LANES, its tile sizes and v_zero, v_set, v_load, v_keep, v_store,
  * v_load_part, v_store_part (the first `count` < LANES lanes; the others read as 0 and are not
  * touched), v_add, v_sub, v_mul, v_div, v_max, v_min, v_abs, v_fma (fused where the hardware can),
  * v_power_of_two (of a whole number -126..127), v_sum (a fixed tree), v_sum_4 (the same tree for

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <arm_neon.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -14,6 +15,8 @@ typedef float32x4_t vec;
 #define TILE_OUTPUTS_OF_4 6u
 #define TILE_OUTPUTS_OF_2 8u
 #define TILE_OUTPUTS_OF_1 8u
+/* The shifts compete with the multiply-adds for a pipe. */
+#define WIDENS_AHEAD true
 #define VALUE_ROWS 4u
 #define VALUE_VECTORS 4u
 
