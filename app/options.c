@@ -171,8 +171,8 @@ static enum es_status take_file(struct es_options *options, const struct es_comm
     return ES_OK;
 }
 
-/* getopt_long has said '?': optopt is the letter, the value of an option that got an argument it does
- * not take, or 0. */
+/* getopt_long has said '?': optopt is the letter, the value of an option that got an argument it
+ * does not take, or 0. */
 static enum es_status refuse(const struct es_command *command, const char *word,
                              struct es_error *error) {
     if (optopt > UCHAR_MAX) {

@@ -1,5 +1,7 @@
 #include "app/transcript.h"
 
+#include "platform/assert.h"
+
 #include <string.h>
 
 void es_transcript_start(struct es_transcript *transcript,
@@ -57,6 +59,7 @@ static void print_word(struct es_transcript *transcript, const char *text, uint3
 static void print_words(struct es_transcript *transcript, uint64_t start_ms, uint64_t end_ms) {
     const char *text = transcript->text;
     uint64_t total = character_count(text, transcript->text_bytes);
+    ES_ASSERT(total > 0);
     uint64_t done = 0;
     for (uint32_t i = 0; i < transcript->text_bytes;) {
         if (is_space(text[i])) {

@@ -7,7 +7,8 @@
  * Linked into a test program it takes the place of malloc and its family, mmap and mremap; under a
  * sanitizer, which has taken that place already, it listens at the sanitizer's hooks (mmap is then
  * not seen). Calls made inside of es_pcm_read are counted apart: that is where the libraries that
- * decode recordings do their own work (the program links with -Wl,--wrap=es_pcm_read). Any thread. */
+ * decode recordings do their own work (the program links with -Wl,--wrap=es_pcm_read). Any
+ * thread. */
 #pragma once
 
 #include <stddef.h>
