@@ -59,7 +59,7 @@ static void read_samples(struct es_replay *replay) {
 }
 
 struct es_replay *es_replay_open(struct es_golden *golden, uint32_t thread_count,
-                                 uint32_t encode_positions_max) {
+                                 uint32_t encode_positions_max, uint64_t start_position) {
     struct es_replay *replay = calloc(1, sizeof *replay);
     ES_EXPECT(replay != NULL);
     replay->golden = golden;
@@ -77,6 +77,7 @@ struct es_replay *es_replay_open(struct es_golden *golden, uint32_t thread_count
     check(es_boot_plan(&replay->boot, &options, &error), &error);
     replay->tap = (struct es_tap){.on_rows = on_rows, .context = replay};
     replay->boot.backend_config.tap = &replay->tap;
+    replay->boot.backend_config.start_position = start_position;
     check(es_boot_start(&replay->boot, &error), &error);
     return replay;
 }

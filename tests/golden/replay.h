@@ -1,6 +1,6 @@
 /* replay.h - the engine as the program runs it, with a golden's recording on the input.
  *
- *   struct es_replay *replay = es_replay_open(golden, 2, ES_ENCODE_POSITIONS_MAX);
+ *   struct es_replay *replay = es_replay_open(golden, 2, ES_ENCODE_POSITIONS_MAX, 0);
  *   es_replay_run(replay, SIZE_MAX, UINT32_MAX);               the whole recording in one push
  *   replay->ids[step], replay->margins[step]
  *   es_replay_close(replay);
@@ -26,8 +26,9 @@ struct es_replay {
     float *margins;
 };
 
+/* `start_position`: how old the decoder says it is when the stream begins; 0 as in the product. */
 struct es_replay *es_replay_open(struct es_golden *golden, uint32_t thread_count,
-                                 uint32_t encode_positions_max);
+                                 uint32_t encode_positions_max, uint64_t start_position);
 
 /* Pushes the recording `push_samples` at a time; the golden's ids are fed from decision
  * `force_from_step` on (UINT32_MAX: never). Every decision must come, and no more. */

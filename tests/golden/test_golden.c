@@ -98,7 +98,7 @@ static void check_case(const char *name) {
     struct es_golden *golden = es_golden_open(name);
     ES_EXPECT_EQ(golden->id_count,
                  (golden->sample_count + ES_POSITION_SAMPLES - 1) / ES_POSITION_SAMPLES + 11);
-    struct es_replay *replay = es_replay_open(golden, 2, ES_ENCODE_POSITIONS_MAX);
+    struct es_replay *replay = es_replay_open(golden, 2, ES_ENCODE_POSITIONS_MAX, 0);
     es_replay_run(replay, SIZE_MAX, first_near_tie(golden));
     expect_ids(golden, replay);
     expect_stages(golden);
@@ -143,11 +143,27 @@ ES_TEST("every instruction set of this machine gives the ids and stages of trans
     es_isa_force(current);
 }
 
+/* 2^31 positions are 5.4 years; the encoder's frames are at 2^33 then. */
+static void check_age(const char *name) {
+    struct es_golden *golden = es_golden_open(name);
+    struct es_replay *replay = es_replay_open(golden, 2, ES_ENCODE_POSITIONS_MAX, 1ull << 31);
+    es_replay_run(replay, SIZE_MAX, first_near_tie(golden));
+    expect_ids(golden, replay);
+    es_replay_close(replay);
+    es_golden_close(golden);
+}
+
+ES_TEST("an engine that is years old gives the ids of transformers at position 0") {
+    check_age("ring_blocks_6");
+    check_age("wide_jfk_15");
+    check_age("odd_printing_6");
+}
+
 /* The engine's rows, which pass against the right golden, must fail against each wrong one under
  * the very same tolerance: else the tests above could not see that mistake. */
 static void check_mistakes(const char *name) {
     struct es_golden *golden = es_golden_open(name);
-    struct es_replay *replay = es_replay_open(golden, 2, ES_ENCODE_POSITIONS_MAX);
+    struct es_replay *replay = es_replay_open(golden, 2, ES_ENCODE_POSITIONS_MAX, 0);
     es_replay_run(replay, SIZE_MAX, first_near_tie(golden));
     const struct es_golden_block *last = &golden->blocks[0];
     uint32_t comparison_count = 0;
@@ -205,7 +221,7 @@ static void check_chunking(const char *name) {
     static float margins[ID_COUNT_MAX];
     struct es_golden *golden = es_golden_open(name);
     ES_EXPECT(golden->id_count <= ID_COUNT_MAX);
-    struct es_replay *replay = es_replay_open(golden, 1, ES_ENCODE_POSITIONS_MAX);
+    struct es_replay *replay = es_replay_open(golden, 1, ES_ENCODE_POSITIONS_MAX, 0);
     es_replay_run(replay, SIZE_MAX, UINT32_MAX);
     memcpy(ids, replay->ids, golden->id_count * sizeof *ids);
     memcpy(margins, replay->margins, golden->id_count * sizeof *margins);
@@ -222,7 +238,7 @@ static void check_chunking(const char *name) {
         char what[64];
         snprintf(what, sizeof what, "%u positions to encode at most, %u threads", positions_max[i],
                  i + 2);
-        replay = es_replay_open(golden, i + 2, positions_max[i]);
+        replay = es_replay_open(golden, i + 2, positions_max[i], 0);
         es_replay_run(replay, SIZE_MAX, UINT32_MAX);
         expect_same_run(replay, ids, margins, what);
         es_replay_close(replay);
