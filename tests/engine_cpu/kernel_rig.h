@@ -77,6 +77,11 @@ static inline struct es_matrix rig_matrix(enum es_dtype dtype, uint32_t out_dim,
     return (struct es_matrix){data, out_dim, in_dim, dtype};
 }
 
+/* Bits, not values: 0 and -0 differ, and so do two NaN. */
+static inline bool rig_same_bits(const void *a, const void *b, size_t count) {
+    return memcmp(a, b, count * sizeof(float)) == 0;
+}
+
 static inline struct es_pool *rig_pool(uint32_t thread_count) {
     struct es_pool *pool = NULL;
     struct es_error error;

@@ -103,7 +103,7 @@ static uint32_t differing_rows(struct es_pool *pool, const struct es_matrix *w, 
     float *y = malloc(w->out_dim * sizeof *y);
     for (uint32_t row = 0; row < row_count; row++) {
         es_linear(pool, w, x + (size_t)row * w->in_dim, 1, bias, NULL, y);
-        differing += memcmp(y, all + (size_t)row * w->out_dim, w->out_dim * sizeof *y) != 0;
+        differing += !rig_same_bits(y, all + (size_t)row * w->out_dim, w->out_dim);
     }
     free(y);
     return differing;
@@ -157,7 +157,7 @@ ES_TEST("several maps at once have the bits of one after another") {
             size_t bytes = (size_t)5 * w[i].out_dim * sizeof(float);
             float *y = malloc(bytes);
             es_linear(pool, &w[i], x, 5, jobs[i].bias, NULL, y);
-            ES_EXPECT(memcmp(y, jobs[i].y, bytes) == 0);
+            ES_EXPECT(rig_same_bits(y, jobs[i].y, bytes / sizeof *y));
             free(y);
             free(jobs[i].y);
             free((void *)(uintptr_t)w[i].data);
@@ -177,7 +177,7 @@ ES_TEST("the residual may be the result itself") {
     float *apart = malloc((size_t)9 * 131 * sizeof *apart);
     es_linear(pool, &w, x, 9, NULL, residual, apart);
     es_linear(pool, &w, x, 9, NULL, residual, residual);
-    ES_EXPECT(memcmp(apart, residual, (size_t)9 * 131 * sizeof *apart) == 0);
+    ES_EXPECT(rig_same_bits(apart, residual, (size_t)9 * 131));
     free((void *)(uintptr_t)w.data);
     free(x);
     free(residual);
