@@ -1,7 +1,7 @@
 /* pcm.h - a source of 16 kHz mono samples: a recording, standard input, later a microphone.
  *
- *   status = es_pcm_open_file(&source, "talk.flac", &error);      or es_pcm_open_raw(&source, fd,
- * ...) n = es_pcm_read(source, samples, count, &error);              0 at the end, < 0 on failure
+ *   status = es_pcm_open_file(&source, "talk.flac", &error);   or es_pcm_open_raw(&source, fd, ...)
+ *   n = es_pcm_read(source, samples, count, &error);           0 at the end, < 0 on failure
  *   es_pcm_close(source);
  *
  * Files: whatever libsndfile reads, any rate (speexdsp resamples), any number of channels

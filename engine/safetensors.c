@@ -1,6 +1,7 @@
 #include "engine/safetensors.h"
 
 #include "engine/json.h"
+#include "platform/assert.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -185,6 +186,7 @@ static int by_begin(const void *a, const void *b) {
 
 static enum es_status check_overlaps(struct es_safetensors *file, const char *label,
                                      struct es_error *error) {
+    ES_ASSERT(file->tensors != NULL);
     qsort(file->tensors, file->tensor_count, sizeof *file->tensors, by_begin);
     for (uint32_t i = 1; i < file->tensor_count; i++) {
         const struct es_tensor_info *before = &file->tensors[i - 1];

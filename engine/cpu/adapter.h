@@ -36,8 +36,8 @@ void es_adapter_reset(struct es_adapter *adapter, uint64_t first_position);
 
 uint32_t es_adapter_waiting_count(const struct es_adapter *adapter);
 
-/* frames [position_count * downsample, encoder.dim]; they must fit into the queue. ES_ERR_INPUT when
- * an embedding is not finite. */
+/* frames [position_count * downsample, encoder.dim]; they must fit into the queue. ES_ERR_INPUT
+ * when an embedding is not finite. */
 ES_MUST_CHECK enum es_status es_adapter_push(struct es_adapter *adapter, const float *frames,
                                              uint32_t position_count, struct es_error *error);
 

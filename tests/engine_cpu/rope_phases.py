@@ -30,9 +30,11 @@ def phase(position, theta, head_dim, pair, pi):
 
 def main():
     pi = 16 * arctan_of_inverse(5) - 4 * arctan_of_inverse(239)
-    print("/* rope_phases.h - rotary phases in radians, made by tests/engine_cpu/rope_phases.py. */")
+    print("/* rope_phases.h - rotary phases in radians,"
+          " made by tests/engine_cpu/rope_phases.py. */")
     print("#pragma once\n\n#include <stdint.h>\n")
-    print("static const struct {\n    uint32_t head_dim;\n    double theta;\n    uint32_t pair_index;")
+    print("static const struct {\n    uint32_t head_dim;\n    double theta;")
+    print("    uint32_t pair_index;")
     print("    uint64_t position;\n    double phase;\n} rope_phases[] = {")
     for head_dim, theta, pairs in SHAPES:
         for pair in pairs:

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Every block of memory of one model hangs on a list, so that freeing needs no walk over tensors. */
+/* Every block of one model's memory hangs on a list, so that freeing needs no walk over tensors. */
 struct block {
     struct block *next;
     char padding[64 - sizeof(struct block *)];

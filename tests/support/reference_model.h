@@ -41,7 +41,8 @@ struct es_reference {
 };
 
 /* mel [position_count * frames_per_position, mel_bin_count]; ids [position_count]: the id fed at
- * each position. Every stage of every position, logits included, is kept until es_reference_free. */
+ * each position. Every stage of every position, logits included, is kept until
+ * es_reference_free. */
 void es_reference_run(struct es_reference *reference, const struct es_model *model,
                       const struct es_weights *weights, const float *mel, uint32_t position_count,
                       uint32_t delay_positions, const int32_t *ids, enum es_mistake mistake);
