@@ -8,7 +8,7 @@
 #define PEAK_FRAMES 60u   /* the word itself, or its louder end */
 #define BRIDGE_FRAMES 13u /* the closure of a stop consonant */
 #define FLOOR_PERCENT 10u
-#define ONSET_SHARE 0.35f   /* of the way from floor to peak */
+#define ONSET_SHARE 0.25f   /* of the way from floor to peak: a fading nasal is still the word */
 #define STANDS_OUT_MIN 0.1f /* 4 dB in the mel scale's (log10 + 4) / 4 */
 #define LEVEL_MIN (-1.0f)   /* log-mel lies in -0.625 .. 2 */
 #define LEVEL_MAX 2.0f

@@ -11,16 +11,10 @@
  * thread. */
 #pragma once
 
+#include "tests/support/sanitizer.h"
+
 #include <stddef.h>
 #include <stdint.h>
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define ES_UNDER_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define ES_UNDER_SANITIZER 1
-#endif
-#endif
 
 struct es_allocation_counts {
     uint64_t product_count;  /* after the freeze, outside of es_pcm_read */
