@@ -202,12 +202,11 @@ ES_TEST("each planted mistake fails, odd dimensions") {
     check_mistakes("odd_disposed_2");
 }
 
-/* Bits, not only ids: the margin is the last thing computed, so it shows any difference before. */
+/* Exactly, and not ids alone: the margin is the last thing computed, so it shows any difference before. */
 static void expect_same_run(const struct es_replay *replay, const int32_t *ids,
                             const float *margins, const char *what) {
     for (uint32_t step = 0; step < replay->id_count; step++) {
-        if (replay->ids[step] != ids[step] ||
-            memcmp(&replay->margins[step], &margins[step], sizeof margins[step]) != 0) {
+        if (replay->ids[step] != ids[step] || replay->margins[step] != margins[step]) {
             es_test_fail(__FILE__, __LINE__, "%s: step %u is %d (%.9g), expected %d (%.9g)", what,
                          step, replay->ids[step], (double)replay->margins[step], ids[step],
                          (double)margins[step]);
