@@ -58,7 +58,7 @@ class Commands(Temporary):
 class Transcripts(Temporary):
     def test_text_of_a_recording(self):
         code, out, err = earshot("transcribe", SIX_WORDS)
-        self.assertEqual((code, out), (0, "two four seven nine six eight\n"), err)
+        self.assertEqual((code, out), (0, "off left yes no right up\n"), err)
 
     def test_jsonl_has_a_line_per_word_with_true_times_and_an_end_event(self):
         with open(os.path.join(RECORDINGS, "recordings.tsv"), encoding="utf-8") as table:
@@ -176,7 +176,7 @@ class Transcripts(Temporary):
 
         code, out, err = earshot("transcribe", SIX_WORDS, preexec_fn=limit)
         self.assertEqual(code, 0, err)
-        self.assertEqual(out, "two four seven nine six eight\n")
+        self.assertEqual(out, "off left yes no right up\n")
         lines = err.splitlines()
         self.assertEqual(len(lines), 1, err)
         self.assertIn("ulimit -l", lines[0])
