@@ -101,7 +101,7 @@ class Smoke(unittest.TestCase):
             make_corpora(audio)
             tool("prepare.py", audio, data, "--synthetic", "0")
             tool("train.py", data, runs, "--name", "smoke", "--streams", "1", "--set", "steps=20",
-                 "batch=4", "positions=50", "warm_up=5", "average=0.5")
+                 "batch=2", "positions=40", "warm_up=5", "average=0.5")
             with open(os.path.join(runs, "smoke.json"), encoding="utf-8") as file:
                 run = json.load(file)
             losses = {step: loss for step, _, loss, _ in run["curve"]}
@@ -130,13 +130,13 @@ class Smoke(unittest.TestCase):
         self.assertEqual(sorted(places), sorted(shipped))
         for name, weights in shipped.items():
             places[name].copy_(weights)
-        paths = [os.path.join(RECORDINGS, row["file"]) for row in recordings()]
+        paths = [os.path.join(RECORDINGS, row["file"]) for row in recordings()[:3]]
         streams = [score.Stream(soundfile.read(path, dtype="float32")[0], [], "recording")
                    for path in paths]
         with torch.no_grad():
             said = score.transcribe(model, streams, "cpu")
         words = [" ".join(WORDS[word] for word, _ in one) for one in said]
-        self.assertGreater(len(" ".join(words).split()), 20)
+        self.assertGreater(len(" ".join(words).split()), 10)
         self.assertEqual(words, [" ".join(earshot(path).split()) for path in paths])
 
 

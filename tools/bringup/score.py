@@ -70,7 +70,8 @@ def switching(noise, seconds, rng):
 
 
 def build(clips, samples, split, delays=(6,), streams_per_set=100):
-    """The evaluation streams of one split's speakers, the same ones for every model."""
+    """The evaluation streams of one split's speakers, the same ones for every model; few streams, short silences."""
+    minute = min(60, streams_per_set)
     of = [c for c in clips if c["split"] == split]
     spoken = [c for c in of if c["kind"] == "word" and c["corpus"] == "speech_commands_subset"]
     noises = [audio_of(c, samples) / c["peak"] * 16384 for c in clips if c["kind"] == "noise" and c["samples"] > 10 * RATE]
@@ -103,9 +104,9 @@ def build(clips, samples, split, delays=(6,), streams_per_set=100):
     if clips_of_noise:
         out.append(Stream(np.concatenate(clips_of_noise), [], "no words: noise clips end to end"))
     for k, noise in enumerate(noises):
-        out.append(Stream(switching(noise, 60, seeded(split, "switch", k)), [], "no words: switching noise"))
-        out.append(Stream(noise[:30 * RATE], [], "no words: steady noise"))
-    out.append(Stream(np.zeros(60 * RATE, np.float32), [], "no words: digital silence"))
+        out.append(Stream(switching(noise, minute, seeded(split, "switch", k)), [], "no words: switching noise"))
+        out.append(Stream(noise[:minute * RATE // 2], [], "no words: steady noise"))
+    out.append(Stream(np.zeros(minute * RATE, np.float32), [], "no words: digital silence"))
     return out
 
 
