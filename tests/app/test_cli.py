@@ -128,11 +128,11 @@ class Transcripts(Temporary):
         samples = self.bundled_samples()
         with subprocess.Popen([EARSHOT, "transcribe", "-"], stdin=subprocess.PIPE,
                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
-            child.stdin.write(samples[:2 * 40000])  # 2.5 s, two words; the pipe stays open
+            child.stdin.write(samples[:2 * 50000])  # 3.1 s, two words; the pipe stays open
             child.stdin.flush()
-            self.assertEqual(child.stdout.read(8), b"two four")
+            self.assertEqual(child.stdout.read(8), b"off left")
             child.stdin.close()
-            self.assertTrue(child.stdout.read().endswith(b"\n"))  # and what "seven" has begun
+            self.assertTrue(child.stdout.read().endswith(b"\n"))  # and what "yes" has begun
             self.assertEqual(child.wait(PATIENCE_S), 0)
 
     def test_realtime_takes_as_long_as_the_recording(self):
