@@ -92,13 +92,13 @@ class Transcripts(Temporary):
         self.assertGreaterEqual(matched, 25)
 
     def test_tokens_are_one_per_position_and_eleven(self):
-        for count in (1, 1279, 1280, 1281, 12345):
-            for delay in ("80", "480", "2400"):
-                code, out, err = earshot("transcribe", "--format", "tokens", "--delay-ms", delay,
-                                         "-", input=bytes(2 * count))
-                self.assertEqual(code, 0, err)
-                self.assertEqual(len(out.splitlines()), -(-count // 1280) + 11)
-                self.assertTrue(all(0 <= int(line) < 1408 for line in out.splitlines()))
+        for count, delay in ((1, "80"), (1279, "480"), (1280, "1200"), (1281, "2400"),
+                             (12345, "480")):
+            code, out, err = earshot("transcribe", "--format", "tokens", "--delay-ms", delay, "-",
+                                     input=bytes(2 * count))
+            self.assertEqual(code, 0, err)
+            self.assertEqual(len(out.splitlines()), -(-count // 1280) + 11)
+            self.assertTrue(all(0 <= int(line) < 1408 for line in out.splitlines()))
 
     def test_a_slow_pipe_gives_the_words_of_a_file(self):
         samples = self.bundled_samples()
@@ -170,6 +170,10 @@ class Transcripts(Temporary):
                      says="line 2")
 
     def test_a_limit_on_locked_memory_is_one_warning(self):
+        with open(EARSHOT, "rb") as binary:
+            if b"__asan_init" in binary.read():
+                self.skipTest("AddressSanitizer makes mlock do nothing; the release build runs it")
+
         def limit():
             resource.setrlimit(resource.RLIMIT_MEMLOCK, (65536, 65536))
             become_nobody()  # root passes any limit
@@ -267,7 +271,7 @@ class Plans(Temporary):
 
 class Bench(Temporary):
     def test_both_reports_have_the_figures(self):
-        code, out, err = earshot("bench", "--seconds", "5", "--threads", "1", "--json")
+        code, out, err = earshot("bench", "--seconds", "4", "--threads", "1", "--json")
         self.assertEqual(code, 0, err)
         figures = json.loads(out)
         self.assertLessEqual(figures["decode_p50_ms"], figures["decode_p99_ms"])
@@ -277,7 +281,7 @@ class Bench(Temporary):
         self.assertEqual(figures["prefill_positions"], 39)
         self.assertLessEqual(figures["encode_linear_percent"] + figures["encode_attention_percent"]
                              + figures["encode_softmax_percent"], 100)
-        code, out, _ = earshot("bench", "--seconds", "3")
+        code, out, _ = earshot("bench", "--seconds", "1")
         self.assertEqual(code, 0)
         for word in ("machine", "decoder", "encoder", "prefill", "mel", "real time"):
             self.assertIn(word, out)

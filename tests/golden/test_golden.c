@@ -202,7 +202,7 @@ ES_TEST("each planted mistake fails, odd dimensions") {
     check_mistakes("odd_disposed_2");
 }
 
-/* Exactly, and not ids alone: the margin is the last thing computed, so it shows any difference before. */
+/* Exactly, and not ids alone: the margin is computed last, so it shows any difference before. */
 static void expect_same_run(const struct es_replay *replay, const int32_t *ids,
                             const float *margins, const char *what) {
     for (uint32_t step = 0; step < replay->id_count; step++) {
