@@ -212,7 +212,7 @@ class Endings(Temporary):
             with self.listening() as child:
                 child.stdin.write(flac_samples(SIX_WORDS)[:2 * 16000 * 2])
                 child.stdin.flush()
-                self.assertEqual(child.stdout.read(3), b"two")
+                self.assertEqual(child.stdout.read(3), b"off")
                 child.send_signal(number)  # "four" has been heard, and is within the delay
                 self.assertEqual(child.wait(PATIENCE_S), 130)
                 self.assertEqual(child.stdout.read(), b" four\n")
@@ -222,7 +222,7 @@ class Endings(Temporary):
         with self.listening("--format", "jsonl") as child:
             child.stdin.write(flac_samples(SIX_WORDS)[:2 * 16000 * 2])
             child.stdin.flush()
-            self.assertIn(b"two", child.stdout.readline())
+            self.assertIn(b"off", child.stdout.readline())
             child.send_signal(signal.SIGINT)
             self.assertEqual(child.wait(PATIENCE_S), 130)
             end = json.loads(child.stdout.read().decode().splitlines()[-1])
