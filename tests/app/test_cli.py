@@ -210,12 +210,12 @@ class Endings(Temporary):
     def test_a_signal_flushes_the_text_and_is_exit_130(self):
         for number in (signal.SIGINT, signal.SIGTERM):
             with self.listening() as child:
-                child.stdin.write(flac_samples(SIX_WORDS)[:2 * 16000 * 2])
+                child.stdin.write(flac_samples(SIX_WORDS)[:2 * 38400])
                 child.stdin.flush()
                 self.assertEqual(child.stdout.read(3), b"off")
-                child.send_signal(number)  # "four" has been heard, and is within the delay
+                child.send_signal(number)  # "left" has been heard, and is within the delay
                 self.assertEqual(child.wait(PATIENCE_S), 130)
-                self.assertEqual(child.stdout.read(), b" four\n")
+                self.assertEqual(child.stdout.read(), b" left\n")
                 self.assertEqual(errors(child.stderr.read().decode()), [])
 
     def test_the_end_event_says_that_it_was_interrupted(self):
