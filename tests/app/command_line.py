@@ -12,7 +12,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BRINGUP = os.path.join(ROOT, "models", "bringup")
 RECORDINGS = os.path.join(BRINGUP, "recordings")
 REAL = os.path.join(ROOT, "models", "voxtral-mini-4b-realtime")
-SIX_WORDS = os.path.join(RECORDINGS, "digits_one_speaker.flac")
+SIX_WORDS = os.path.join(RECORDINGS, "commands_one_speaker.flac")
 EARSHOT = os.path.abspath(sys.argv[1])
 PATIENCE_S = 120  # a sanitized engine on a busy machine
 

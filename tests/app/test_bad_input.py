@@ -34,13 +34,13 @@ class Recordings(Temporary):
 
     def test_a_truncated_recording_gives_what_it_holds_and_exit_3(self):
         samples = flac_samples(SIX_WORDS)
-        path = wav(self.path("cut.wav"), samples[:2 * 35200], claimed=len(samples))
-        self.assertEqual(self.refused(3, "transcribe", path, says="cut.wav"), "two four\n")
+        path = wav(self.path("cut.wav"), samples[:2 * 38400], claimed=len(samples))
+        self.assertEqual(self.refused(3, "transcribe", path, says="cut.wav"), "off left\n")
         with open(SIX_WORDS, "rb") as file:
             content = file.read()
         cut = self.path("cut.flac", content[:len(content) // 2])
         out = self.refused(3, "transcribe", cut, says="cut.flac")
-        self.assertTrue(out.startswith("two "), out)
+        self.assertTrue(out.startswith("off "), out)
         out = self.refused(3, "transcribe", "--format", "tokens", "-", input=bytes(2561),
                            says="standard input")
         self.assertEqual(len(out.splitlines()), 12)

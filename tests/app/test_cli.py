@@ -58,7 +58,7 @@ class Commands(Temporary):
 class Transcripts(Temporary):
     def test_text_of_a_recording(self):
         code, out, err = earshot("transcribe", SIX_WORDS)
-        self.assertEqual((code, out), (0, "two four seven nine six eight\n"), err)
+        self.assertEqual((code, out), (0, "off left yes no right up\n"), err)
 
     def test_jsonl_has_a_line_per_word_with_true_times_and_an_end_event(self):
         with open(os.path.join(RECORDINGS, "recordings.tsv"), encoding="utf-8") as table:
@@ -128,11 +128,11 @@ class Transcripts(Temporary):
         samples = self.bundled_samples()
         with subprocess.Popen([EARSHOT, "transcribe", "-"], stdin=subprocess.PIPE,
                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
-            child.stdin.write(samples[:2 * 40000])  # 2.5 s, two words; the pipe stays open
+            child.stdin.write(samples[:2 * 50000])  # 3.1 s, two words; the pipe stays open
             child.stdin.flush()
-            self.assertEqual(child.stdout.read(8), b"two four")
+            self.assertEqual(child.stdout.read(8), b"off left")
             child.stdin.close()
-            self.assertTrue(child.stdout.read().endswith(b"\n"))  # and what "seven" has begun
+            self.assertTrue(child.stdout.read().endswith(b"\n"))  # and what "yes" has begun
             self.assertEqual(child.wait(PATIENCE_S), 0)
 
     def test_realtime_takes_as_long_as_the_recording(self):
@@ -180,7 +180,7 @@ class Transcripts(Temporary):
 
         code, out, err = earshot("transcribe", SIX_WORDS, preexec_fn=limit)
         self.assertEqual(code, 0, err)
-        self.assertEqual(out, "two four seven nine six eight\n")
+        self.assertEqual(out, "off left yes no right up\n")
         lines = err.splitlines()
         self.assertEqual(len(lines), 1, err)
         self.assertIn("ulimit -l", lines[0])
@@ -210,19 +210,19 @@ class Endings(Temporary):
     def test_a_signal_flushes_the_text_and_is_exit_130(self):
         for number in (signal.SIGINT, signal.SIGTERM):
             with self.listening() as child:
-                child.stdin.write(flac_samples(SIX_WORDS)[:2 * 16000 * 2])
+                child.stdin.write(flac_samples(SIX_WORDS)[:2 * 38400])
                 child.stdin.flush()
-                self.assertEqual(child.stdout.read(3), b"two")
-                child.send_signal(number)  # "four" has been heard, and is within the delay
+                self.assertEqual(child.stdout.read(3), b"off")
+                child.send_signal(number)  # "left" has been heard, and is within the delay
                 self.assertEqual(child.wait(PATIENCE_S), 130)
-                self.assertEqual(child.stdout.read(), b" four\n")
+                self.assertEqual(child.stdout.read(), b" left\n")
                 self.assertEqual(errors(child.stderr.read().decode()), [])
 
     def test_the_end_event_says_that_it_was_interrupted(self):
         with self.listening("--format", "jsonl") as child:
             child.stdin.write(flac_samples(SIX_WORDS)[:2 * 16000 * 2])
             child.stdin.flush()
-            self.assertIn(b"two", child.stdout.readline())
+            self.assertIn(b"off", child.stdout.readline())
             child.send_signal(signal.SIGINT)
             self.assertEqual(child.wait(PATIENCE_S), 130)
             end = json.loads(child.stdout.read().decode().splitlines()[-1])

@@ -5,9 +5,13 @@ numpy and soundfile; make_streams.py and make_recordings.py are built on it.
 """
 import csv
 import os
+import sys
 
 import numpy as np
 import soundfile
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "bringup"))
+from splits import SPLITS, split_of  # noqa: E402  (the rule that the model was trained by)
 
 RATE = 16000
 DIGITS = "zero one two three four five six seven eight nine".split()
@@ -64,18 +68,21 @@ def read(path):
     return samples
 
 
-def rows(folder):
+def rows(folder, split=None):
+    """The lines of a corpus's table, all of them or those of one split; `path` is added."""
     path = os.path.join(folder, "metadata.tsv")
+    corpus = os.path.basename(os.path.normpath(folder))
     with open(path, newline="", encoding="utf-8") as table:
         for row in csv.DictReader(table, delimiter="\t"):
             row["path"] = os.path.join(folder, row["file"])
-            yield row
+            if split is None or split_of(corpus, row) == split:
+                yield row
 
 
-def load_words(folder, trimmed=False):
+def load_words(folder, split=None, trimmed=False):
     """The clips of a corpus whose label is a word of the vocabulary, or a digit 0..9."""
     clips = []
-    for row in rows(folder):
+    for row in rows(folder, split):
         label = DIGITS[int(row["label"])] if row["label"].isdigit() else row["label"]
         if label in VOCABULARY:
             clips.append(Clip(row["path"], label, row["speaker"], trimmed))

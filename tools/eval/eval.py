@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Scores a model on recordings with known words, through earshot itself.
 
-usage: eval.py [--earshot PROGRAM] [--model DIR] [--delay-ms N[,N...]] [--json] FOLDER...
+usage: eval.py [--earshot PROGRAM] [--model DIR] [--delay-ms N[,N...]] [--paired] [--json]
+               FOLDER...
 
 Each FOLDER is one set: recordings, and a table reference.tsv (or recordings.tsv, metadata.tsv) with
 a header line and these columns, of which the first two are required:
@@ -15,9 +16,11 @@ Text is compared word by word after lower-casing (casefold), replacing hyphens b
 removing everything that is neither a letter, a digit nor an apostrophe inside a word; numbers are
 not spelt out. Word error rate = (substitutions + deletions + insertions) / words of the reference
 along a cheapest alignment. Its 95 % interval is a bootstrap over recordings (percentiles of
-resampled sets, seeded). Timing compares `end_ms` of the words that were right. False words per hour
-have an exact Poisson interval. The real-time factor is wall time of the whole program, start and
-loading of the model included, by length of the recordings.
+resampled sets, seeded). --paired adds the difference of that rate between each two delays, its
+interval a bootstrap that draws the same recordings at both. Timing compares `end_ms` of the words
+that were right. False words per hour have an exact Poisson interval. The real-time factor is
+wall time of the whole program, start and loading of the model included, by length of the
+recordings.
 
 Exit codes: 0 scored, 1 earshot failed, 2 usage, 3 a reference that cannot be used.
 Python's standard library only.
@@ -186,6 +189,11 @@ def bootstrap_interval(errors, words, seed):
     return percentile(rates, 0.025), percentile(rates, 0.975)
 
 
+def paired_interval(before, after, words, seed):
+    """95 % interval of (sum(after) - sum(before)) / sum(words), each recording drawn with both."""
+    return bootstrap_interval([b - a for a, b in zip(before, after)], words, seed)
+
+
 def poisson_interval(count):
     """Exact 95 % interval of a Poisson mean after `count` events (Garwood)."""
     def at_most(events, mean):
@@ -226,6 +234,7 @@ def score_words(recordings, heard, seed):
         "interval": bootstrap_interval(errors, lengths, seed),
         "substitutions": counts["S"], "deletions": counts["D"], "insertions": counts["I"],
         "streams_right": right,
+        "recording_errors": errors, "recording_words": lengths,
         "confusions": [[a, b, n] for (a, b), n in
                        sorted(confusions.items(), key=lambda item: (-item[1], item[0]))],
     }
@@ -269,6 +278,17 @@ def score_set(folder, recordings, heard, delay_ms, seed):
     return result
 
 
+def compare_delays(results, seed):
+    """Each set at each two delays, the shorter one first."""
+    scored = [result for result in results if "recording_errors" in result]
+    return [{
+        "set": a["set"], "delay_ms": [a["delay_ms"], b["delay_ms"]],
+        "difference": b["word_error_rate"] - a["word_error_rate"],
+        "interval": paired_interval(a["recording_errors"], b["recording_errors"],
+                                    a["recording_words"], seed),
+    } for a in scored for b in scored if a["set"] == b["set"] and a["delay_ms"] < b["delay_ms"]]
+
+
 # -- reports ---------------------------------------------------------------------------------------
 
 def percent(share, digits=1):
@@ -308,14 +328,22 @@ def silence_row(result):
 WORDS_HEADER = ["set", "delay ms", "recordings", "minutes", "words", "WER %", "95 % interval",
                 "S / D / I", "whole right", "timing median / p90 ms",
                 f"within {TIMING_TOLERANCE_MS} ms %", "real-time factor"]
+PAIRED_HEADER = ["set", "delay ms", "against", "difference of WER, points", "95 % interval"]
 SILENCE_HEADER = ["set without words", "delay ms", "recordings", "minutes", "false words",
                   "per hour", "95 % interval", "per hour, not counting spoken words", "most often",
                   "real-time factor"]
 
 
+def paired_row(pair):
+    low, high = pair["interval"] or (math.nan, math.nan)
+    return [pair["set"], f"{pair['delay_ms'][1]}", f"{pair['delay_ms'][0]}",
+            f"{100 * pair['difference']:+.1f}", f"{100 * low:+.1f} to {100 * high:+.1f}"]
+
+
 def markdown(results):
     lines = []
     for header, kind, row in ((WORDS_HEADER, "words", words_row),
+                              (PAIRED_HEADER, "difference", paired_row),
                               (SILENCE_HEADER, "false_words", silence_row)):
         chosen = [row(result) for result in results if kind in result]
         if chosen:
@@ -347,6 +375,7 @@ def parse(arguments):
     parser.add_argument("--model", default=os.path.join(ROOT, "models", "bringup"))
     parser.add_argument("--delay-ms", type=delays, default=[480])
     parser.add_argument("--seed", type=int, default=2602, help="of the bootstrap")
+    parser.add_argument("--paired", action="store_true", help="compare each two delays")
     parser.add_argument("--transcripts", metavar="FILE", help="write what was said and heard")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args(arguments)
@@ -371,10 +400,12 @@ def run(args):
                             for recording, answer in zip(recordings, heard)]
     if args.transcripts:
         write_transcripts(args.transcripts, transcripts)
+    pairs = compare_delays(results, args.seed) if args.paired else []
     if args.json:
-        print(json.dumps({"model": args.model, "seed": args.seed, "sets": results}, indent=1))
+        print(json.dumps({"model": args.model, "seed": args.seed, "sets": results,
+                          "paired": pairs}, indent=1))
     else:
-        print(markdown(results), end="")
+        print(markdown(results + pairs), end="")
 
 
 def main(arguments=None):

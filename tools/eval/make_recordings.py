@@ -5,8 +5,9 @@ usage: make_recordings.py SPEECH_COMMANDS_FOLDER PROMPTS_FOLDER OUT_FOLDER [--se
 
 SPEECH_COMMANDS_FOLDER has a metadata.tsv (file, speaker, label, ...) and the clips; PROMPTS_FOLDER
 is the voice of Asterisk's English prompts, usr/share/asterisk/sounds/en_US_f_Allison in Debian's
-package asterisk-core-sounds-en-wav. The seed alone decides which words and speakers are heard: the
-recordings are examples, not a selection. Needs numpy and soundfile (requirements.txt).
+package asterisk-core-sounds-en-wav. Only speakers that the model was not trained on are heard (the
+test split of tools/bringup/splits.py), and the seed alone decides which of them and which words:
+the recordings are examples, not a selection. Needs numpy and soundfile (requirements.txt).
 """
 import argparse
 import os
@@ -26,11 +27,11 @@ def by_speaker(pool):
     return speakers
 
 
-def one_speaker(pool, rng, distinct_words):
-    """One of the people who said at least `distinct_words` different words of the pool."""
+def one_speaker(pool, rng):
+    """One of the people who said enough different words of the pool."""
     speakers = by_speaker(pool)
     able = sorted(who for who, said in speakers.items()
-                  if len({clip.label for clip in said}) >= distinct_words)
+                  if len({clip.label for clip in said}) >= WORDS_PER_RECORDING)
     said = speakers[rng.choice(able)]
     words = {}
     for clip in rng.sample(said, len(said)):
@@ -46,15 +47,15 @@ def main():
     parser.add_argument("--seed", default="2602")
     args = parser.parse_args()
 
-    pool = clips.load_words(args.corpus)
+    pool = clips.load_words(args.corpus, "test")
     of = {name: [clip for clip in pool if clip.label in words] for name, words in
           (("commands", clips.COMMANDS), ("digits", clips.DIGITS), ("others", clips.OTHERS))}
     rng = random.Random(f"recordings {args.seed}")
     count = WORDS_PER_RECORDING
     chosen = [
-        ("commands_one_speaker", COMMANDS_SOURCE, one_speaker(of["commands"], rng, 10)),
+        ("commands_one_speaker", COMMANDS_SOURCE, one_speaker(of["commands"], rng)),
         ("commands_several_speakers", COMMANDS_SOURCE, rng.sample(of["commands"], count)),
-        ("digits_one_speaker", COMMANDS_SOURCE, one_speaker(of["digits"], rng, 10)),
+        ("digits_one_speaker", COMMANDS_SOURCE, one_speaker(of["digits"], rng)),
         ("digits_several_speakers", COMMANDS_SOURCE, rng.sample(of["digits"], count)),
         ("other_words", COMMANDS_SOURCE, rng.sample(of["others"], count)),
         ("digits_unheard_voice", PROMPTS_SOURCE,

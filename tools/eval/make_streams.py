@@ -1,24 +1,29 @@
 #!/usr/bin/env python3
 """Builds evaluation streams with known words from corpora of single words.
 
-usage: make_streams.py CORPORA OUT [--prompts FOLDER] [--seed N] [--only SET[,SET...]]
+usage: make_streams.py CORPORA OUT [--split test|validation|train|all] [--prompts FOLDER]
+                       [--seed N] [--only SET[,SET...]]
 
 CORPORA holds the folders speech_commands_subset, fsdd, noise, sentences and
 librispeech_251spk_untranscribed, each with a metadata.tsv. OUT gets one folder per set, with FLAC
-files and the reference.tsv that eval.py reads. Every set is drawn from a generator of its own, so
-that --only changes nothing in the others. --prompts names the voice of Asterisk's English prompts,
+files and the reference.tsv that eval.py reads. Only speakers of one split are heard, by the rule
+that the bring-up model was trained by (tools/bringup/splits.py): the test split, unless --split
+says otherwise, is of speakers that it was not trained on. The long recordings of noise are few, and
+it was trained on all of them. Every set is drawn from a generator of its own, so that --only
+changes nothing in the others. --prompts names the voice of Asterisk's English prompts,
 usr/share/asterisk/sounds/en_US_f_Allison in Debian's package asterisk-core-sounds-en-wav, for two
-more sets; the bring-up model was not trained on it. Needs numpy and soundfile (requirements.txt).
+more sets; the model was not trained on it. Needs numpy and soundfile (requirements.txt).
 
   clean       100 streams of 8 words out of all 36, 0.3 to 0.8 s of digital silence between them
   noise10db   the same streams, with noise 10 dB below the words
-  quiet30db   the first 40 of them, 30 dB quieter
+  quiet30db   the same streams, 30 dB quieter
   commands    100 streams of the ten commands; digits, others: 14 streams each of those words
   fsdd_NAME   62 streams of one voice's digits; fsdd_NAME_noise10db: the same with noise
   long        one stream of at least five minutes, gaps of 0.2 to 1.5 s
   prompts     10 streams with the ten digits of that voice
-  none_*      nothing to write down: digital silence, noise, one-second clips of noise one after the
-              other, people saying other things, and letters of that voice, said and spelt
+  none_*      nothing to write down: digital silence, steady noise, noise that is switched on and
+              off, one-second clips of noise one after the other, people saying other things, and
+              letters of that voice, said and spelt
 """
 import argparse
 import os
@@ -33,22 +38,9 @@ FSDD = "Free Spoken Digit Dataset, CC BY-SA 4.0"
 LIBRISPEECH = "LibriSpeech, CC BY 4.0"
 PROMPTS = "Asterisk prompts, spoken by Allison Smith, CC BY-SA 3.0"
 
-# The parts of the noise corpus that the bring-up model was not trained on: all of one recording,
-# the second half of another.
-NOISE_PARTS = (("sc_running_tap", 0.0), ("sc_doing_the_dishes", 0.5))
-
 
 def load_noise(corpora):
-    """Noise that the bring-up model was not trained on, and noise that it was: lists of samples."""
-    unheard, heard = [], []
-    begin_of = dict(NOISE_PARTS)
-    for row in clips.rows(os.path.join(corpora, "noise")):
-        name = os.path.splitext(os.path.basename(row["file"]))[0]
-        samples = clips.read(row["path"])
-        begin = int(begin_of.get(name, 1.0) * len(samples))
-        unheard += [samples[begin:]] if begin < len(samples) else []
-        heard += [samples[:begin]] if begin > 0 else []
-    return unheard, heard
+    return [clips.read(row["path"]) for row in clips.rows(os.path.join(corpora, "noise"))]
 
 
 def add_noise(stream, noise, snr_db, rng):
@@ -67,6 +59,18 @@ def noisy(streams, noise, snr_db, rng):
             for i, stream in enumerate(streams)]
 
 
+def switched(noise, seconds, rng):
+    """Noise with sharp edges: on and off for 0.1 to 2 s each, at levels up to 20 dB apart."""
+    samples = np.resize(noise, seconds * clips.RATE)
+    at = 0
+    while at < len(samples):
+        on, off = (int(rng.uniform(0.1, 2.0) * clips.RATE) for _ in range(2))
+        samples[at:at + on] *= np.float32(10 ** (rng.uniform(-20, 0) / 20))
+        samples[at + on:at + on + off] = 0
+        at += on + off
+    return clips.Stream(samples)
+
+
 def join(streams):
     samples, words, ends, speakers, at = [], [], [], [], 0
     for stream in streams:
@@ -78,8 +82,8 @@ def join(streams):
     return clips.Stream(np.concatenate(samples), words, ends, speakers)
 
 
-def word_sets(corpora, noise, rng_of):
-    pool = clips.load_words(os.path.join(corpora, "speech_commands_subset"))
+def word_sets(corpora, split, noise, rng_of):
+    pool = clips.load_words(os.path.join(corpora, "speech_commands_subset"), split)
 
     def streams(name, words, count, **how):
         rng = rng_of(name)
@@ -93,7 +97,7 @@ def word_sets(corpora, noise, rng_of):
     quiet = np.float32(10 ** (-30 / 20))
     yield "quiet30db", SPEECH_COMMANDS, [
         clips.Stream(stream.samples * quiet, stream.words, stream.ends, stream.speakers)
-        for stream in clean[:40]]
+        for stream in clean]
     yield "commands", SPEECH_COMMANDS, streams("commands", clips.COMMANDS, 100)
     yield "digits", SPEECH_COMMANDS, streams("digits", clips.DIGITS, 14)
     yield "others", SPEECH_COMMANDS, streams("others", clips.OTHERS, 14)
@@ -101,7 +105,7 @@ def word_sets(corpora, noise, rng_of):
         join(streams("long", clips.VOCABULARY, 27, gap=(0.2, 1.5), lead=0.0))]
 
     voices = {}
-    for clip in clips.load_words(os.path.join(corpora, "fsdd"), trimmed=True):
+    for clip in clips.load_words(os.path.join(corpora, "fsdd"), split, trimmed=True):
         voices.setdefault(clip.speaker, []).append(clip)
     for voice in sorted(voices):
         name = "fsdd_" + voice
@@ -112,23 +116,24 @@ def word_sets(corpora, noise, rng_of):
         yield name + "_noise10db", FSDD, noisy(digits, noise, 10, rng)
 
 
-def empty_sets(corpora, noise, trained_noise):
+def empty_sets(corpora, split, noise, rng_of):
+    def rows(corpus):
+        return clips.rows(os.path.join(corpora, corpus), split)
+
     yield "none_silence", "none needed", [clips.Stream(np.zeros(60 * clips.RATE, np.float32))]
     yield "none_noise", SPEECH_COMMANDS, [clips.Stream(samples * np.float32(gain))
                                           for samples in noise for gain in (1.0, 0.1)]
-    yield "none_noise_trained", SPEECH_COMMANDS, [clips.Stream(samples * np.float32(gain))
-                                                  for samples in trained_noise
-                                                  for gain in (1.0, 0.1)]
+    rng = rng_of("none_switching")
+    yield "none_switching", SPEECH_COMMANDS, [switched(samples, 120, rng) for samples in noise]
     yield "none_noise_clips", SPEECH_COMMANDS, [clips.Stream(np.concatenate([
-        clips.read(row["path"])
-        for row in clips.rows(os.path.join(corpora, "speech_commands_subset"))
+        clips.read(row["path"]) for row in rows("speech_commands_subset")
         if row["label"] == "_silence_"]))]
     yield "none_sentences", "each file's own: metadata.tsv of the corpus", [
         clips.Stream(clips.read(row["path"]), speakers=(row["speaker"],), spoken=row["transcript"])
-        for row in clips.rows(os.path.join(corpora, "sentences"))]
+        for row in rows("sentences")]
     yield "none_librispeech", LIBRISPEECH, [
         clips.Stream(clips.read(row["path"]), speakers=(row["speaker"],))
-        for row in clips.rows(os.path.join(corpora, "librispeech_251spk_untranscribed"))]
+        for row in rows("librispeech_251spk_untranscribed")]
 
 
 def prompt_sets(folder, rng_of):
@@ -168,18 +173,20 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpora")
     parser.add_argument("out")
+    parser.add_argument("--split", choices=clips.SPLITS + ("all",), default="test")
     parser.add_argument("--prompts")
     parser.add_argument("--seed", default="2602")
     parser.add_argument("--only", help="sets to write, separated by commas")
     args = parser.parse_args()
     only = set(args.only.split(",")) if args.only else None
-    noise, trained_noise = load_noise(args.corpora)
+    split = None if args.split == "all" else args.split
+    noise = load_noise(args.corpora)
 
     def rng_of(name):
         return random.Random(f"{name} {args.seed}")
 
-    groups = [word_sets(args.corpora, noise, rng_of),
-              empty_sets(args.corpora, noise, trained_noise)]
+    groups = [word_sets(args.corpora, split, noise, rng_of),
+              empty_sets(args.corpora, split, noise, rng_of)]
     if args.prompts:
         groups.append(prompt_sets(args.prompts, rng_of))
     for sets in groups:
