@@ -27,6 +27,13 @@
 /* The longest slice; the odd cache line keeps the rows of a panel out of each other's sets. */
 #define WIDE_STRIDE (SLICE_BYTES / (TILE_ROWS * 4u) + 2u * LANES + 16u)
 
+/* From 8 rows on the arithmetic hides the memory. */
+#define PREFETCH_ROWS_MAX 4u
+
+INLINE size_t element_bytes(enum es_dtype dtype) {
+    return dtype == ES_DTYPE_F32 ? 4u : 2u;
+}
+
 /* Half `half` (LANES elements) of 2 * LANES weights. */
 INLINE vec weights_load(enum es_dtype dtype, const void *w, size_t index, uint32_t half) {
     switch (dtype) {
@@ -54,16 +61,31 @@ INLINE uint32_t smaller(uint32_t a, uint32_t b) {
     return a < b ? a : b;
 }
 
+/* Asks for the weights that lie `ahead_bytes` behind the two vectors at `index`. An address behind
+ * the last weight is asked for in vain, which a prefetch forgives. */
+INLINE void weights_prefetch(enum es_dtype dtype, uint32_t N, const void *const *w, size_t index,
+                             size_t ahead_bytes) {
+    UNROLL for (uint32_t n = 0; n < N; n++) {
+        uintptr_t at = (uintptr_t)w[n] + index * element_bytes(dtype) + ahead_bytes;
+        __builtin_prefetch((const void *)at);
+    }
+}
+
 /* Adds `count` elements of R * N dot products x[r] . w[n] to fresh partial sums or to those in
- * `carry` [R * N], where they stay. R, N and dtype are constants at every call. */
+ * `carry` [R * N], where they stay; prefetches `ahead_bytes` behind its weights unless 0. R, N and
+ * dtype are constants at every call. */
 INLINE void tile_part(enum es_dtype dtype, uint32_t R, uint32_t N, const void *const *w,
-                      const float *const *x, size_t count, bool is_fresh, vec *carry) {
+                      const float *const *x, size_t count, size_t ahead_bytes, bool is_fresh,
+                      vec *carry) {
     vec acc[TILE_SUMS_MAX];
     UNROLL for (uint32_t i = 0; i < R * N; i++) {
         acc[i] = is_fresh ? v_zero() : carry[i];
     }
     size_t index = 0;
     for (; index + 2u * LANES <= count; index += 2u * LANES) {
+        if (ahead_bytes > 0) {
+            weights_prefetch(dtype, N, w, index, ahead_bytes);
+        }
         UNROLL for (uint32_t half = 0; half < 2u; half++) {
             vec b[TILE_OUTPUTS_MAX];
             UNROLL for (uint32_t n = 0; n < N; n++) {
@@ -109,7 +131,7 @@ INLINE void tile_fold(uint32_t R, uint32_t N, const vec *carry, float *sums) {
 INLINE void tile(enum es_dtype dtype, uint32_t R, uint32_t N, const void *const *w,
                  const float *const *x, size_t k, float *sums) {
     vec carry[TILE_SUMS_MAX];
-    tile_part(dtype, R, N, w, x, k, true, carry);
+    tile_part(dtype, R, N, w, x, k, 0, true, carry);
     tile_fold(R, N, carry, sums);
 }
 
@@ -140,15 +162,17 @@ INLINE size_t slice_elements(uint32_t R, size_t k) {
 
 INLINE const char *weights_at(const struct es_linear_block *block, enum es_dtype dtype,
                               uint32_t output, size_t index) {
-    const size_t element = dtype == ES_DTYPE_F32 ? 4u : 2u;
-    return (const char *)block->w->data + (output * (size_t)block->w->in_dim + index) * element;
+    return (const char *)block->w->data +
+           (output * (size_t)block->w->in_dim + index) * element_bytes(dtype);
 }
 
-/* R rows by `tile_count` times N outputs. */
+/* R rows by `tile_count` times N outputs. Few rows are bound by memory, and rows of weights are too
+ * short for the hardware to see the next tile coming: it is asked for while this one is used. */
 INLINE void linear_panel(const struct es_linear_block *block, enum es_dtype dtype, uint32_t R,
                          uint32_t N, uint32_t row, uint32_t output, uint32_t tile_count) {
     const size_t k = block->w->in_dim;
     const size_t slice = slice_elements(R, k);
+    const size_t ahead_bytes = R <= PREFETCH_ROWS_MAX ? N * k * element_bytes(dtype) : 0;
     vec carry[PANEL_TILES][TILE_SUMS_MAX];
     size_t first = 0;
     do {
@@ -162,7 +186,7 @@ INLINE void linear_panel(const struct es_linear_block *block, enum es_dtype dtyp
             UNROLL for (uint32_t n = 0; n < N; n++) {
                 w[n] = weights_at(block, dtype, output + i * N + n, first);
             }
-            tile_part(dtype, R, N, w, x, count, first == 0, carry[i]);
+            tile_part(dtype, R, N, w, x, count, ahead_bytes, first == 0, carry[i]);
         }
         first += count;
     } while (first < k);
@@ -228,7 +252,7 @@ INLINE void linear_wide_panel(const struct es_linear_block *block, enum es_dtype
                 UNROLL for (uint32_t n = 0; n < WIDE_OUTPUTS; n++) {
                     w[n] = panel->weights[i * WIDE_OUTPUTS + n];
                 }
-                tile_part(ES_DTYPE_F32, TILE_ROWS, WIDE_OUTPUTS, w, x, count, first == 0,
+                tile_part(ES_DTYPE_F32, TILE_ROWS, WIDE_OUTPUTS, w, x, count, 0, first == 0,
                           panel->carry[tile][i]);
             }
         }
