@@ -25,6 +25,9 @@ static const struct option all_options[] = {
     {"board", required_argument, NULL, ES_OPTION_BOARD},
     {"seconds", required_argument, NULL, ES_OPTION_SECONDS},
     {"json", no_argument, NULL, ES_OPTION_JSON},
+    {"config", required_argument, NULL, ES_OPTION_CONFIG},
+    {"set", required_argument, NULL, ES_OPTION_SET},
+    {"root", required_argument, NULL, ES_OPTION_ROOT},
     {"help", no_argument, NULL, HELP_VALUE},
 };
 #define OPTION_COUNT (sizeof all_options / sizeof all_options[0])
@@ -146,6 +149,20 @@ static enum es_status take(struct es_options *options, int value, const char *te
     case ES_OPTION_JSON:
         options->as_json = true;
         return ES_OK;
+    case ES_OPTION_CONFIG:
+        options->config_path = text;
+        return ES_OK;
+    case ES_OPTION_SET:
+        if (options->setting_count == ES_CONFIG_SETTING_COUNT_MAX) {
+            return es_fail(error, ES_ERR_USAGE,
+                           "--set %s: is one too many (at most %u); use --config", text,
+                           ES_CONFIG_SETTING_COUNT_MAX);
+        }
+        options->settings[options->setting_count++] = text;
+        return ES_OK;
+    case ES_OPTION_ROOT:
+        options->root = text;
+        return ES_OK;
     default:
         options->wants_help = true;
         return ES_OK;
@@ -156,10 +173,11 @@ static enum es_status take(struct es_options *options, int value, const char *te
 static enum es_status take_file(struct es_options *options, const struct es_command *command,
                                 int count, char **operands, struct es_error *error) {
     if (command->takes_file && count == 0) {
-        return es_fail(error, ES_ERR_USAGE,
-                       "%s: no recording is named; give a file, or - for standard input (see "
-                       "`earshot %s --help`)",
-                       command->name, command->name);
+        return es_fail(error, ES_ERR_USAGE, "%s: %s (see `earshot %s --help`)", command->name,
+                       command->file_hint != NULL
+                           ? command->file_hint
+                           : "no recording is named; give a file, or - for standard input",
+                       command->name);
     }
     if (count > (command->takes_file ? 1 : 0)) {
         return es_fail(error, ES_ERR_USAGE,
@@ -188,7 +206,7 @@ static enum es_status refuse(const struct es_command *command, const char *word,
 enum es_status es_options_parse(struct es_options *options, const struct es_command *command,
                                 int argc, char **argv, struct es_error *error) {
     *options = (struct es_options){
-        .model_directory = ES_DEFAULT_MODEL_DIR, .delay_positions = 6, .seconds = 60};
+        .model_directory = ES_DEFAULT_MODEL_DIR, .delay_positions = 6, .seconds = 60, .root = ""};
     struct option accepted[OPTION_COUNT + 1u] = {{0}};
     size_t count = 0;
     for (size_t i = 0; i < OPTION_COUNT; i++) {

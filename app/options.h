@@ -8,6 +8,7 @@
 #pragma once
 
 #include "app/transcript.h"
+#include "platform/bounds.h"
 #include "platform/status.h"
 
 #include <stdbool.h>
@@ -26,6 +27,9 @@ enum es_option {
     ES_OPTION_BOARD = 1 << 16,
     ES_OPTION_SECONDS = 1 << 17,
     ES_OPTION_JSON = 1 << 18,
+    ES_OPTION_CONFIG = 1 << 19,
+    ES_OPTION_SET = 1 << 20,
+    ES_OPTION_ROOT = 1 << 21,
 };
 
 enum es_backend_choice { ES_BACKEND_AUTO, ES_BACKEND_CPU, ES_BACKEND_CUDA };
@@ -42,16 +46,21 @@ struct es_options {
     const char *board; /* NULL without --board */
     uint32_t seconds;
     bool as_json;
+    const char *config_path;                           /* NULL without --config */
+    const char *settings[ES_CONFIG_SETTING_COUNT_MAX]; /* of --set, in order */
+    uint32_t setting_count;
+    const char *root; /* before /sys, /proc and /dev; "" for the real ones */
     bool wants_help;
     const char *file; /* the operand, "-" for standard input; NULL for none */
 };
 
 struct es_command {
     const char *name;
-    const char *summary; /* one line for the list of commands */
-    const char *help;    /* what --help prints */
-    uint32_t accepted;   /* enum es_option, or-ed */
-    bool takes_file;     /* exactly one operand; otherwise none */
+    const char *summary;   /* one line for the list of commands */
+    const char *help;      /* what --help prints */
+    uint32_t accepted;     /* enum es_option, or-ed */
+    bool takes_file;       /* exactly one operand; otherwise none */
+    const char *file_hint; /* where it is missing: what it is, what to give; NULL: a recording */
     enum es_status (*run)(const struct es_options *options, struct es_error *error);
 };
 

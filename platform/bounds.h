@@ -75,6 +75,12 @@
 #define ES_SOURCE_SAMPLE_MAX 1e10f
 #define ES_CONTAINER_CHUNK_COUNT_MAX 4096u /* chunks looked at before a WAV file's samples */
 
+/* -- the configuration file -------------------------------------------------------------------- */
+#define ES_CONFIG_LINE_BYTES 1024u /* with comments; what is left of them fits libinih's line */
+#define ES_CONFIG_VALUE_BYTES 192u /* libinih's line is 200 bytes, the key and `=` included */
+#define ES_CONFIG_SETTING_COUNT_MAX 32u /* --set on one command line: every key once */
+#define ES_ENCODER_CADENCE_MAX 8u       /* 640 ms: beyond it a live transcript is none */
+
 #define ES_BENCH_PASS_NS_MAX 180000000000ull /* one pass of `earshot bench`: three minutes */
 
 /* -- files of a model directory ---------------------------------------------------------------- */
