@@ -12,6 +12,9 @@ static const struct es_command *const commands[] = {
     &es_command_transcribe,
     &es_command_plan,
     &es_command_bench,
+#ifdef ES_HAS_APPLIANCE
+    &es_command_config,
+#endif
 };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 

@@ -77,7 +77,8 @@
 
 /* -- the configuration file -------------------------------------------------------------------- */
 #define ES_CONFIG_LINE_BYTES 1024u /* with comments; what is left of them fits libinih's line */
-#define ES_CONFIG_VALUE_BYTES 192u /* libinih's line is 200 bytes, the key and `=` included */
+#define ES_CONFIG_VALUE_BYTES                                                                      \
+    176u /* libinih takes lines of 197 bytes, the longest key and " = " included */
 #define ES_CONFIG_SETTING_COUNT_MAX 32u /* --set on one command line: every key once */
 #define ES_ENCODER_CADENCE_MAX 8u       /* 640 ms: beyond it a live transcript is none */
 

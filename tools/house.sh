@@ -55,7 +55,7 @@ house_install() {
 
 house_install_for_build() {
     house_install build-essential cmake pkg-config \
-        libsndfile1-dev libspeexdsp-dev libjansson-dev
+        libsndfile1-dev libspeexdsp-dev libjansson-dev libinih-dev
 }
 
 house_install_for_check() {

@@ -1,0 +1,98 @@
+#include "app/config_keys.h"
+
+#include "platform/log.h"
+
+#define DELAY_RANGE "milliseconds: 80 to 1200 in steps of 80, or 2400"
+#define TEXT(heading_, field, default_, range_, doc_)                                              \
+    {                                                                                              \
+        .heading = (heading_), .name = #field, .kind = ES_CONFIG_KIND_TEXT,                        \
+        .offset = offsetof(struct es_config, field), .default_value = (default_),                  \
+        .range = (range_), .doc = (doc_)                                                           \
+    }
+#define NUMBER(heading_, field, min_, max_, default_, range_, doc_)                                \
+    {                                                                                              \
+        .heading = (heading_), .name = #field, .kind = ES_CONFIG_KIND_NUMBER,                      \
+        .offset = offsetof(struct es_config, field), .min = (min_), .max = (max_),                 \
+        .default_value = (default_), .range = (range_), .doc = (doc_)                              \
+    }
+#define WORD(heading_, field, words_, default_, range_, doc_)                                      \
+    {                                                                                              \
+        .heading = (heading_), .name = #field, .kind = ES_CONFIG_KIND_WORD,                        \
+        .offset = offsetof(struct es_config, field), .words = (words_),                            \
+        .default_value = (default_), .range = (range_), .doc = (doc_)                              \
+    }
+
+static const char *const backends[] = {"auto", "cpu", "cuda", NULL};
+static const char *const formats[] = {"text", "jsonl", NULL};
+static const char *const switches[] = {"off", "on", NULL};
+static const char *const levels[] = {"low", "high", NULL};
+static const char *const log_levels[] = {"error", "warning", "info", NULL};
+
+_Static_assert(ES_BACKEND_AUTO == 0 && ES_BACKEND_CPU == 1 && ES_BACKEND_CUDA == 2, "backends");
+_Static_assert(ES_CONFIG_TEXT == 0 && ES_CONFIG_JSONL == 1, "formats");
+_Static_assert(ES_CONFIG_LEVEL_LOW == 0 && ES_CONFIG_LEVEL_HIGH == 1, "levels");
+_Static_assert(ES_LOG_ERROR == 0 && ES_LOG_WARNING == 1 && ES_LOG_INFO == 2, "log_levels");
+
+const struct es_config_key es_config_keys[] = {
+    TEXT("Speech", model, ES_DEFAULT_MODEL_DIR, "a directory",
+         "Where consolidated.safetensors, params.json and tekken.json are."),
+    WORD(NULL, backend, backends, "auto", "auto, cpu or cuda",
+         "What computes. auto: a GPU where this build and the machine have one."),
+    {.name = "delay_ms",
+     .kind = ES_CONFIG_KIND_DELAY,
+     .offset = offsetof(struct es_config, delay_ms),
+     .default_value = "480",
+     .range = DELAY_RANGE,
+     .doc = "How long the model waits before it writes: longer is more exact."},
+    NUMBER(NULL, encoder_cadence, 1, ES_ENCODER_CADENCE_MAX, "1", "positions of 80 ms: 1 to 8",
+           "How much audio one run of the encoder takes. More costs less work and more delay."),
+    NUMBER(NULL, kv_window, 0, ES_WINDOW_MAX, "0",
+           "positions of 80 ms: 64 to 1048576; 0: the model's own",
+           "How far the decoder looks back. Less costs less memory."),
+    NUMBER(NULL, threads, 0, ES_THREAD_COUNT_MAX, "0", "1 to 64; 0: every processor",
+           "Worker threads of the CPU engine."),
+    WORD(NULL, blank_guard, switches, "off", "off or on",
+         "Pushes the model out of endless blanks. Not for the bring-up model: it invents words."),
+
+    TEXT("Hearing", microphone, "auto", "auto, a card's id or name, or an ALSA device",
+         "`earshot devices` lists them. auto: the first that can capture. A card's number moves\n"
+         "when it is plugged in again; its id does not."),
+    {.name = "gain",
+     .kind = ES_CONFIG_KIND_GAIN,
+     .offset = offsetof(struct es_config, gain),
+     .default_value = "0",
+     .range = "decibels: -30 to 60, or auto",
+     .doc =
+         "Applied to the samples. auto: follows the level slowly and never clips. The model has\n"
+         "no level control of its own, and hears little in a quiet recording."},
+
+    TEXT("Writing", uart, "pty", "pty, -, none, a device or an address",
+         "Where the transcript goes. pty: a terminal of its own, whose path is printed at start;\n"
+         "- : standard output; /dev/ttyUSB0; 3100000.serial (`earshot devices` lists them)."),
+    NUMBER(NULL, baud, 300, 4000000, "115200", "bits per second: 300 to 4000000",
+           "The speed of the line; always 8 data bits, no parity, 1 stop bit."),
+    WORD(NULL, uart_format, formats, "text", "text or jsonl",
+         "text: for people, lines with # are about the appliance. jsonl: one object a line."),
+    NUMBER(NULL, pause_ms, 200, 60000, "2000", "milliseconds: 200 to 60000",
+           "A pause this long begins a new line with a time stamp (text)."),
+    TEXT(NULL, journal, "none", "a file, or none",
+         "Keeps the transcript on disk, in a ring of fixed size that only its owner may read. It "
+         "is\n"
+         "a recording of people: off unless a path stands here. `earshot journal FILE` prints it."),
+    NUMBER(NULL, journal_mib, 1, 1024, "16", "MiB: 1 to 1024",
+           "The size of the journal: taken whole at start, the oldest lines make room."),
+
+    TEXT("Board", board, "none", "none, host, orin-nano, orin-nx, agx-orin or thor",
+         "Which pins a header has. host: lines are given as CHIP:LINE."),
+    TEXT(NULL, led, "none", "a line, or none",
+         "Shows the state (the table of patterns is in the README): pin 7, or CHIP:LINE."),
+    TEXT(NULL, step_led, "none", "a line, or none", "Blinks with every position that was decoded."),
+    WORD(NULL, led_active, levels, "high", "low or high", "The level that lights a LED."),
+    TEXT(NULL, mute, "none", "a line, or none",
+         "The mute switch. Muted: nothing is heard, whatever the software thinks."),
+    WORD(NULL, mute_active, levels, "high", "low or high",
+         "The level that means muted. high, with a pull-up: a cut wire means muted."),
+    WORD(NULL, log_level, log_levels, "info", "error, warning or info",
+         "How much is said on standard error."),
+};
+const size_t es_config_key_count = sizeof es_config_keys / sizeof es_config_keys[0];
