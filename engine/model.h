@@ -14,6 +14,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* One transformer stack. `attention width` = head_count * head_dim, which need not equal dim. */
 struct es_stack {
     uint32_t dim;           /* residual width: 1280 | 3072 (4B model: encoder | decoder) */
@@ -49,3 +53,7 @@ ES_MUST_CHECK enum es_status es_model_read(struct es_model *model, const char *d
 ES_MUST_CHECK enum es_status es_model_parse(struct es_model *model, const char *label,
                                             const char *text, size_t text_bytes,
                                             struct es_error *error);
+
+#ifdef __cplusplus
+}
+#endif

@@ -16,6 +16,10 @@
 
 #include <stdbool.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum es_dtype { ES_DTYPE_BF16, ES_DTYPE_F16, ES_DTYPE_F32 };
 
 size_t es_dtype_bytes(enum es_dtype dtype);
@@ -120,3 +124,7 @@ struct es_weight {
 typedef enum es_status es_weights_visit(void *context, const struct es_weight *weight);
 ES_MUST_CHECK enum es_status es_weights_walk(const struct es_model *model, es_weights_visit *visit,
                                              void *context);
+
+#ifdef __cplusplus
+}
+#endif

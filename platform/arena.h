@@ -17,6 +17,10 @@
 
 #include <stdbool.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct es_arena {
     const struct es_plan *plan; /* borrowed: must outlive the arena */
     void *base[ES_MEM_KIND_COUNT];
@@ -42,3 +46,7 @@ void es_arena_release(struct es_arena *arena);
  * thread, and from inside an interposed malloc. */
 void es_freeze(void);
 bool es_is_frozen(void);
+
+#ifdef __cplusplus
+}
+#endif

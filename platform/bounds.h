@@ -2,6 +2,10 @@
  * stands anywhere else is a defect. Relations between bounds are checked by the compiler below. */
 #pragma once
 
+#ifdef __cplusplus
+#define _Static_assert static_assert /* kernels read these limits, too */
+#endif
+
 /* -- memory plan ------------------------------------------------------------------------------ */
 #define ES_REGION_ALIGN_BYTES 64u /* a cache line; also the widest SIMD load */
 #define ES_REGION_NAME_BYTES 40u

@@ -15,6 +15,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum es_mem_kind {
     ES_MEM_HOST,    /* CPU only, locked where the limit allows */
     ES_MEM_DEVICE,  /* GPU only */
@@ -47,3 +51,7 @@ size_t es_plan_total_bytes(const struct es_plan *plan, enum es_mem_kind kind);
 
 /* "host", "device", "shared", "unified". Static storage. */
 const char *es_mem_kind_name(enum es_mem_kind kind);
+
+#ifdef __cplusplus
+}
+#endif

@@ -20,6 +20,10 @@
 #define ES_PRINTF(format_index, args_index)
 #endif
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum es_status {
     ES_OK = 0,
     ES_ERR_NO = -1,          /* it ran, and the answer is no                     exit 1 */
@@ -45,3 +49,7 @@ enum es_status es_fail(struct es_error *error, enum es_status status, const char
 
 /* The process exit code that stands for a status: 0..5 or 130. */
 int es_status_exit_code(enum es_status status);
+
+#ifdef __cplusplus
+}
+#endif
