@@ -88,6 +88,40 @@
 
 #define ES_BENCH_PASS_NS_MAX 180000000000ull /* one pass of `earshot bench`: three minutes */
 
+/* -- microphone -------------------------------------------------------------------------------- */
+#define ES_CARD_RATE_MIN 8000u        /* Hz; telephone headsets */
+#define ES_CARD_RATE_MAX 192000u      /* Hz; no microphone runs faster */
+#define ES_CARD_CHANNEL_COUNT_MAX 32u /* the widest USB arrays; sizes the block below: 256 KiB */
+#define ES_CARD_BLOCK_FRAMES 2048u    /* read at once: 43 ms at 48 kHz, 11 ms at 192 kHz */
+#define ES_CARD_PERIOD_US 10000u      /* a wake-up per period, and on average half of it as delay */
+#define ES_CARD_PERIOD_US_MIN 1000u /* a USB frame; below it interrupts cost more than they bring */
+#define ES_CARD_PERIOD_US_MAX 80000u   /* a position: beyond it the period alone is a step late */
+#define ES_CARD_BUFFER_US 500000u      /* what a late capture thread may be late without any loss */
+#define ES_CARD_BUFFER_US_MAX 4000000u /* 16 MB at the bounds above, of the kernel's memory */
+#define ES_CARD_NAME_BYTES 96u         /* ALSA's own names have up to 80 */
+#define ES_CARD_TROUBLE_BYTES 160u     /* "in use by pipewire (pid 1234)", with its remedy */
+/* Above everything that is not the kernel's, whose interrupt threads run at 50. */
+#define ES_CAPTURE_PRIORITY 45
+#define ES_THREAD_STACK_BYTES (512u << 10) /* alsa-lib puts structs of some KiB on the stack */
+
+#define ES_RING_SAMPLES (1u << 19) /* 32.8 s at 16 kHz, 2 MiB: the longest stall without a loss */
+/* Gaps that wait for the consumer. Each lies between two runs of samples in the ring, so that a
+ * consumer that works meets them long before there are so many. */
+#define ES_LOSS_COUNT_MAX 256u
+#define ES_TIMELINE_SEGMENT_COUNT_MAX 256u /* a word needs those of the last seconds alone */
+#define ES_GAP_SILENCE_SAMPLES 16000u /* one second: enough that a word does not run on over it */
+
+/* A card is waited for in slices, so that stop and mute are obeyed at once. */
+#define ES_CAPTURE_SLICE_MS 100u
+#define ES_CAPTURE_STALL_MS 1000u   /* no sample for this long: the card is opened anew */
+#define ES_CAPTURE_RETRY_MS_MIN 50u /* udev needs about this long to set a new card's permissions */
+#define ES_CAPTURE_RETRY_MS_MAX 1000u   /* LISTENING within 2 s of a card's return */
+#define ES_CAPTURE_HEALTHY_MS 2000u     /* samples for so long, and waiting begins short again */
+#define ES_CAPTURE_RESTART_COUNT_MAX 8u /* stops in a row without a sample between: opened anew */
+#define ES_CAPTURE_FLAT_MS 10000u /* one number for so long: dead. The quietest room has noise */
+#define ES_LEVEL_WINDOW_MS 100u
+#define ES_LEVEL_FLOOR_WINDOW_COUNT 100u /* 10 s: speech has pauses within it */
+
 /* -- files of a model directory ---------------------------------------------------------------- */
 #define ES_PARAMS_JSON_BYTES_MAX (1u << 20)
 #define ES_TEKKEN_JSON_BYTES_MAX (64u << 20)         /* the 4B model's has 15 to 20 MB */
@@ -107,3 +141,7 @@ _Static_assert(ES_SAMPLE_RATE *ES_POSITION_MS == ES_POSITION_SAMPLES * 1000u,
 _Static_assert((ES_REGION_ALIGN_BYTES & (ES_REGION_ALIGN_BYTES - 1u)) == 0u, "a power of two");
 _Static_assert(ES_PAGE_BYTES % ES_REGION_ALIGN_BYTES == 0u, "regions pack into pages");
 _Static_assert(ES_HUGE_PAGE_BYTES % ES_PAGE_BYTES == 0u, "arenas start at a huge page");
+_Static_assert((ES_RING_SAMPLES & (ES_RING_SAMPLES - 1u)) == 0u, "a ring's size is a power of two");
+_Static_assert(ES_CARD_RATE_MIN >= ES_SOURCE_RATE_MIN && ES_CARD_RATE_MAX <= ES_SOURCE_RATE_MAX,
+               "the resampler takes every rate of a card");
+_Static_assert(ES_CAPTURE_RETRY_MS_MAX + ES_CAPTURE_SLICE_MS < 2000u, "back within two seconds");
