@@ -1,4 +1,4 @@
-"""transformers' Voxtral Realtime in fp32 on the CPU, fed step by step from an original checkpoint.
+"""transformers' Voxtral Realtime in fp32, fed step by step from an original checkpoint.
 
     model = load(directory)
     run = transcribe(model, samples, delay_positions)     run.ids, run.margins, run.stages
@@ -6,7 +6,8 @@
 
 `transcribe` computes one decoder position per call with transformers' own caches, takes the id of
 the last audio position too (generate() leaves it out) and lets no id end the stream. `offline` gives
-the same ids to one call without any cache: the reference without rings.
+the same ids to one call without any cache: the reference without rings. Both run where the model
+lies and in its type: fp32 on the CPU as loaded, elsewhere after model.to(...).
 """
 
 import re
@@ -172,13 +173,13 @@ class Taps:
     def finish(self):
         for handle in self.handles:
             handle.remove()
-        return {key: torch.cat(parts).numpy() for key, parts in self.rows.items()}
+        return {key: torch.cat(parts).float().cpu().numpy() for key, parts in self.rows.items()}
 
 
 @torch.no_grad()
 def transcribe(model, samples, delay_positions, taps=False, forced=None):
     """Greedy, one position per call, with caches. `forced` ids are fed instead of the choices."""
-    run, mel = Run(), mel_frames(samples, delay_positions)
+    run, mel = Run(), mel_frames(samples, delay_positions).to(model.device, model.dtype)
     position_count = mel.shape[-1] // (2 * model.config.downsample_factor)
     listening = Taps(model) if taps else None
     frames = model.model.audio_tower.embedder(mel)
@@ -186,18 +187,18 @@ def transcribe(model, samples, delay_positions, taps=False, forced=None):
     ids, position = prompt(delay_positions), 0
     while position < position_count:
         scale = model.config.downsample_factor
-        out = model(input_ids=torch.tensor([ids]), num_delay_tokens=delay_positions, use_cache=True,
+        out = model(input_ids=torch.tensor([ids], device=model.device), num_delay_tokens=delay_positions, use_cache=True,
                     encoder_inputs_embeds=frames[:, position * scale:(position + len(ids)) * scale],
                     past_key_values=text_cache, encoder_past_key_values=audio_cache)
         text_cache, audio_cache = out.past_key_values, out.encoder_past_key_values
         position += len(ids)
-        best = out.logits[0, -1].topk(2)
+        best = out.logits[0, -1].float().topk(2)
         run.ids.append(int(out.logits[0, -1].argmax()))
         run.margins.append(float(best.values[0] - best.values[1]))
         ids = [run.ids[-1] if forced is None else forced[len(run.ids) - 1]]
     if taps:
         run.stages = listening.finish()
-        run.stages[("mel", 0)] = mel[0].T.contiguous().numpy()
+        run.stages[("mel", 0)] = mel[0].T.float().cpu().contiguous().numpy()
     return run
 
 
@@ -206,7 +207,7 @@ def offline(model, samples, delay_positions, ids, conditioning_delay=None):
     """Every stage for given ids, in one call without caches. `conditioning_delay` gives the ada norms
     another delay than the schedule has: a mistake."""
     listening = Taps(model)
-    model(input_ids=torch.tensor([prompt(delay_positions) + ids[:-1]]), use_cache=False,
+    model(input_ids=torch.tensor([prompt(delay_positions) + ids[:-1]], device=model.device), use_cache=False,
           num_delay_tokens=delay_positions if conditioning_delay is None else conditioning_delay,
-          input_features=mel_frames(samples, delay_positions))
+          input_features=mel_frames(samples, delay_positions).to(model.device, model.dtype))
     return listening.finish()
