@@ -19,17 +19,20 @@ FUNCTION_LINES_MAX = 80
 LAYERS = {
     "platform": {"platform"},
     "audio": {"audio", "platform"},
+    "board": {"board", "platform"},
     "engine": {"engine", "platform"},
     "engine/cpu": {"engine/cpu", "engine", "platform"},
-    "app": {"app", "audio", "engine", "engine/cpu", "platform"},
+    "app": {"app", "audio", "board", "engine", "engine/cpu", "platform"},
     "tools": {"tools", "audio", "engine", "engine/cpu", "platform"},
-    "tests": {"tests", "tools", "app", "audio", "engine", "engine/cpu", "platform"},
+    "tests": {"tests", "tools", "app", "audio", "board", "engine", "engine/cpu", "platform"},
     "tests/platform": {"tests", "platform"},
     "tests/audio": {"tests", "audio", "platform"},
+    "tests/board_unit": {"tests", "board", "platform"},
     "tests/engine": {"tests", "tools", "engine", "platform"},
     "tests/engine_cpu": {"tests", "tools", "engine/cpu", "engine", "platform"},
+    "tests/board/virtual": {"tests", "audio", "platform"},
 }
-LIBRARIES = {"platform", "audio", "engine", "engine/cpu"}
+LIBRARIES = {"platform", "audio", "board", "engine", "engine/cpu"}
 SKIPPED_FOLDERS = {".git", ".venv", "build", "__pycache__"}
 
 ALLOCATION = re.compile(
