@@ -318,7 +318,8 @@ static enum es_status visit_bind(void *context, const struct es_weight *weight) 
     char *field = (char *)binding->weights + weight->field_offset;
     if (weight->is_matrix) {
         struct es_matrix matrix = {transfer->target, (uint32_t)weight->shape[0],
-                                   (uint32_t)(weight->shape[1] * weight->shape[2]), transfer->to};
+                                   (uint32_t)(weight->shape[1] * weight->shape[2]), transfer->to,
+                                   (uint32_t)(weight->shape[1] * weight->shape[2])};
         memcpy(field, &matrix, sizeof matrix);
     } else {
         const float *vector = transfer->target;
@@ -340,6 +341,9 @@ static enum es_status fill(struct binding *binding, const struct es_model *model
     if (status != ES_OK) {
         return status;
     }
+    const struct es_matrix *embedding = &binding->weights->embedding;
+    binding->weights->embedding_blocks =
+        (struct es_row_blocks){{embedding->data}, 1, embedding->out_dim};
     qsort(binding->transfers, binding->transfer_count, sizeof *binding->transfers, by_offset);
     (void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
     for (uint32_t i = 0; status == ES_OK && i < binding->transfer_count; i++) {

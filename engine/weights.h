@@ -26,12 +26,23 @@ size_t es_dtype_bytes(enum es_dtype dtype);
 const char *es_dtype_name(enum es_dtype dtype); /* "BF16": as in the file */
 
 /* A linear map y = W x: row-major [out_dim, in_dim], as in the file. `data` is 64-byte aligned and
- * belongs to the arena. */
+ * belongs to the arena. On a device a row takes `stride` elements, in_dim rounded up to 32 with
+ * zeros; on the host there is nothing between rows. */
 struct es_matrix {
     const void *data;
     uint32_t out_dim;
     uint32_t in_dim;
     enum es_dtype dtype;
+    uint32_t stride; /* elements from one row to the next */
+};
+
+/* A matrix that lies in blocks of rows, because no region of a device is larger than a chunk. Row r
+ * is row r % rows_per_block of block r / rows_per_block. */
+struct es_row_blocks {
+    const void
+        *blocks[ES_EMBEDDING_BLOCK_COUNT_MAX]; /* [rows_per_block, stride], the last shorter */
+    uint32_t block_count;
+    uint32_t rows_per_block; /* a multiple of 8 where there are several */
 };
 
 struct es_encoder_layer {
@@ -61,7 +72,9 @@ struct es_decoder_layer {
 };
 
 struct es_weights {
-    struct es_matrix conv0;  /* [encoder.dim, mel_bin_count * 3], k fastest: in * 3 + tap */
+    /* [encoder.dim, mel_bin_count * 3]. On the host the tap is fastest, as in the file: in * 3 + tap;
+     * on a device it is slowest: tap * in_dim + in, so that a window of frames is one row. */
+    struct es_matrix conv0;
     const float *conv0_bias; /* [encoder.dim] */
     struct es_matrix conv1;  /* [encoder.dim, encoder.dim * 3] */
     const float *conv1_bias;
@@ -69,7 +82,9 @@ struct es_weights {
     const float *encoder_norm;  /* [encoder.dim] */
     struct es_matrix adapter0;  /* [decoder.dim, encoder.dim * downsample] */
     struct es_matrix adapter2;  /* [decoder.dim, decoder.dim] */
-    struct es_matrix embedding; /* [vocab_size, decoder.dim]; also the output head */
+    struct es_matrix embedding; /* [vocab_size, decoder.dim]; also the output head. `data` is NULL
+                                 * where the table lies in several blocks */
+    struct es_row_blocks embedding_blocks;
     struct es_decoder_layer decoder[ES_LAYER_COUNT_MAX];
     const float *decoder_norm; /* [decoder.dim] */
 };

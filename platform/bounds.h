@@ -38,6 +38,7 @@
 #define ES_VOCAB_SIZE_MAX (1u << 20)
 #define ES_WINDOW_MAX (1u << 20)
 #define ES_MEL_BIN_COUNT_MAX 512u
+#define ES_EMBEDDING_BLOCK_COUNT_MAX 16u /* chunks of a device that one table may lie in: 4 GiB */
 
 /* -- the stream's schedule (Voxtral Realtime; mistral-common audio.py) ------------------------ */
 #define ES_SAMPLE_RATE 16000u
@@ -86,6 +87,10 @@
 #define ES_CONFIG_SETTING_COUNT_MAX 32u /* --set on one command line: every key once */
 #define ES_ENCODER_CADENCE_MAX 8u       /* 640 ms: beyond it a live transcript is none */
 
+/* -- the supervisor ---------------------------------------------------------------------------- */
+#define ES_NOTIFY_BYTES_MAX 512u /* a STATUS= line is for a terminal */
+#define ES_TICK_MS 20u /* the control plane: a LED answers a switch before a finger has left it */
+
 #define ES_BENCH_PASS_NS_MAX 180000000000ull /* one pass of `earshot bench`: three minutes */
 
 /* -- microphone -------------------------------------------------------------------------------- */
@@ -122,6 +127,37 @@
 #define ES_LEVEL_WINDOW_MS 100u
 #define ES_LEVEL_FLOOR_WINDOW_COUNT 100u /* 10 s: speech has pauses within it */
 
+/* -- the board: serial console, journal, GPIO ------------------------------------------------- */
+#define ES_DEVICE_NAME_BYTES 256u /* "/dev/serial/by-id/usb-..." with its NUL */
+#define ES_EVENT_NAME_BYTES 16u   /* "state", "lost", ... with the NUL */
+#define ES_LANE_BYTES 16384u /* records from one thread: minutes of speech while a disk stalls */
+#define ES_UART_RING_BYTES 16384u /* a stuck console: 13 minutes of speech at 20 bytes a second */
+#define ES_UART_BAUD_MIN 50u
+#define ES_UART_BAUD_MAX 12000000u  /* the fastest USB adapters */
+#define ES_UART_BAUD_OFF_PERCENT 3u /* 8N1 stays readable within about 4 % between both ends */
+#define ES_UART_POLL_MS 250u        /* a device that vanished is noticed, at the latest */
+#define ES_UART_RETRY_MS_MIN 100u   /* first look for a device that went away, then twice as long */
+#define ES_UART_RETRY_MS_MAX 1000u
+#define ES_CONSOLE_PAUSE_MS 1500u   /* between words: a new line with its time */
+#define ES_CONSOLE_COLUMNS 80u      /* a dumb terminal's line; longer ones are broken at a space */
+#define ES_PROCESS_SCAN_COUNT 4096u /* processes looked at for the holder of a busy line */
+#define ES_JOURNAL_HEAD_BYTES 4096u /* slots begin at a page */
+#define ES_JOURNAL_SLOT_BYTES 128u  /* most words take one; 32 to a page, none across two */
+#define ES_JOURNAL_BATCH_SLOTS 32u  /* written at once: 4 KiB */
+#define ES_JOURNAL_BYTES_MIN 65536ull
+#define ES_JOURNAL_BYTES_MAX (1ull << 30) /* 8 million slots, read through at each start */
+#define ES_JOURNAL_BYTES (16ull << 20)    /* by default: 130,000 words, half a day of speech */
+#define ES_JOURNAL_SYNC_MS 5000u          /* between two fdatasync: an SD card wears by each */
+#define ES_JOURNAL_RETRY_MS 10000u        /* a disk that failed */
+#define ES_GPIO_NAME_BYTES 32u            /* the kernel's GPIO_MAX_NAME_SIZE */
+#define ES_GPIO_CHIP_COUNT_MAX 64u        /* looked at for a label */
+#define ES_MUTE_POLL_MS 20u
+#define ES_MUTE_UNMUTE_MS 100u    /* a switch bounces for 10 ms, a worn one for 50 */
+#define ES_STATE_HEARING_MS 1500u /* after the last word */
+#define ES_STATE_LAG_MS 1000u     /* audio that waits */
+#define ES_STATE_LOSS_MS 5000u    /* a loss shows for so long: a person has to see it */
+#define ES_STATE_STALL_MS 1000u   /* a running card whose count stands still; the engine's steps */
+
 /* -- files of a model directory ---------------------------------------------------------------- */
 #define ES_PARAMS_JSON_BYTES_MAX (1u << 20)
 #define ES_TEKKEN_JSON_BYTES_MAX (64u << 20)         /* the 4B model's has 15 to 20 MB */
@@ -145,3 +181,13 @@ _Static_assert((ES_RING_SAMPLES & (ES_RING_SAMPLES - 1u)) == 0u, "a ring's size 
 _Static_assert(ES_CARD_RATE_MIN >= ES_SOURCE_RATE_MIN && ES_CARD_RATE_MAX <= ES_SOURCE_RATE_MAX,
                "the resampler takes every rate of a card");
 _Static_assert(ES_CAPTURE_RETRY_MS_MAX + ES_CAPTURE_SLICE_MS < 2000u, "back within two seconds");
+_Static_assert((ES_LANE_BYTES & (ES_LANE_BYTES - 1u)) == 0u &&
+                   (ES_UART_RING_BYTES & (ES_UART_RING_BYTES - 1u)) == 0u,
+               "a ring's size is a power of two");
+_Static_assert(ES_LANE_BYTES >= 8u * ES_WORD_BYTES_MAX,
+               "a lane holds several of the longest words");
+_Static_assert(ES_UART_RING_BYTES >= 2u * (6u * ES_WORD_BYTES_MAX + 128u),
+               "the ring holds the longest line and the word of its loss");
+_Static_assert(ES_JOURNAL_HEAD_BYTES % ES_JOURNAL_SLOT_BYTES == 0u, "slots are aligned");
+_Static_assert(ES_JOURNAL_BATCH_SLOTS *(ES_JOURNAL_SLOT_BYTES - 56u) > ES_WORD_BYTES_MAX,
+               "a batch holds the longest record");

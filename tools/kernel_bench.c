@@ -222,7 +222,7 @@ static void bench_stream(void) {
         for (uint32_t r = 0; r < 2; r++) {
             const size_t other = (t + (r + 1u) * STREAM_PARTS / 3u) % STREAM_PARTS;
             const struct es_matrix w = {weights + other * part_count, STREAM_OUTPUTS, STREAM_INPUTS,
-                                        ES_DTYPE_BF16};
+                                        ES_DTYPE_BF16, STREAM_INPUTS};
             start = es_clock_ns();
             es_linear(pool, &w, x, rows[r], NULL, NULL, y);
             took = es_clock_ns() - start;

@@ -74,7 +74,7 @@ static inline struct es_matrix rig_matrix(enum es_dtype dtype, uint32_t out_dim,
             ((uint16_t *)data)[i] = rig_half(dtype, rng);
         }
     }
-    return (struct es_matrix){data, out_dim, in_dim, dtype};
+    return (struct es_matrix){data, out_dim, in_dim, dtype, in_dim};
 }
 
 /* Bits, not values: 0 and -0 differ, and so do two NaN. */

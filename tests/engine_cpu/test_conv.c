@@ -55,9 +55,9 @@ static void open_bench(struct bench *bench) {
     fill(&state, bench->conv1, DIM * DIM * 3);
     fill(&state, bench->conv1_bias, DIM);
     fill(&state, bench->mel, FRAMES * BINS);
-    bench->weights.conv0 = (struct es_matrix){bench->conv0, DIM, BINS * 3, ES_DTYPE_F32};
+    bench->weights.conv0 = (struct es_matrix){bench->conv0, DIM, BINS * 3, ES_DTYPE_F32, BINS * 3};
     bench->weights.conv0_bias = bench->conv0_bias;
-    bench->weights.conv1 = (struct es_matrix){bench->conv1, DIM, DIM * 3, ES_DTYPE_F32};
+    bench->weights.conv1 = (struct es_matrix){bench->conv1, DIM, DIM * 3, ES_DTYPE_F32, DIM * 3};
     bench->weights.conv1_bias = bench->conv1_bias;
     bench->tap = (struct es_tap){record, bench};
     ES_EXPECT_EQ(es_pool_start(&bench->pool, 1, &error), ES_OK);

@@ -88,7 +88,7 @@ static struct es_matrix new_matrix(struct random_model *random, uint32_t out_dim
             ((uint16_t *)data)[i] = (uint16_t)(float_bits(value) >> 16);
         }
     }
-    return (struct es_matrix){data, out_dim, in_dim, random->dtype};
+    return (struct es_matrix){data, out_dim, in_dim, random->dtype, in_dim};
 }
 
 double es_matrix_at(const struct es_matrix *matrix, uint32_t row, uint32_t column) {
