@@ -1,5 +1,7 @@
 #include "app/output.h"
 
+#include "platform/text.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -62,17 +64,11 @@ void es_output_format(struct es_output *output, const char *format, ...) {
 }
 
 void es_output_json_string(struct es_output *output, const char *bytes, size_t byte_count) {
+    char escaped[64 * ES_TEXT_JSON_BYTES_PER_BYTE];
     es_output_text(output, "\"");
-    for (size_t i = 0; i < byte_count; i++) {
-        unsigned char c = (unsigned char)bytes[i];
-        if (c == '"' || c == '\\') {
-            char escaped[2] = {'\\', (char)c};
-            es_output_bytes(output, escaped, 2);
-        } else if (c < 0x20 || c == 0x7F) {
-            es_output_format(output, "\\u%04x", c);
-        } else {
-            es_output_bytes(output, bytes + i, 1);
-        }
+    for (size_t i = 0; i < byte_count; i += 64) {
+        size_t count = byte_count - i < 64 ? byte_count - i : 64;
+        es_output_bytes(output, escaped, es_text_json(escaped, bytes + i, count));
     }
     es_output_text(output, "\"");
 }

@@ -1,5 +1,6 @@
 #include "app/transcript.h"
 
+#include "board/word.h"
 #include "platform/assert.h"
 
 #include <string.h>
@@ -47,11 +48,10 @@ static void print_word(struct es_transcript *transcript, const char *text, uint3
         return;
     }
     struct es_output *output = transcript->config.output;
-    es_output_format(output,
-                     "{\"start_ms\":%llu,\"end_ms\":%llu,\"text\":", (unsigned long long)start_ms,
-                     (unsigned long long)end_ms);
-    es_output_json_string(output, text, byte_count);
-    es_output_text(output, "}\n");
+    const struct es_word word = {text, byte_count, start_ms, end_ms};
+    char line[ES_WORD_JSON_BYTES_MAX];
+    es_output_bytes(output, line, es_word_json(&word, line));
+    es_output_text(output, "\n");
     flush(transcript);
 }
 

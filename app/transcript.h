@@ -20,9 +20,9 @@
 
 #include "app/loudness.h"
 #include "app/output.h"
-#include "app/utf8.h"
 #include "engine/stream.h"
 #include "engine/tokenizer.h"
+#include "platform/utf8.h"
 
 enum es_transcript_format {
     ES_TRANSCRIPT_TEXT,   /* the words, a line feed at the end */

@@ -186,7 +186,7 @@ _Static_assert((ES_LANE_BYTES & (ES_LANE_BYTES - 1u)) == 0u &&
                "a ring's size is a power of two");
 _Static_assert(ES_LANE_BYTES >= 8u * ES_WORD_BYTES_MAX,
                "a lane holds several of the longest words");
-_Static_assert(ES_UART_RING_BYTES >= 2u * (6u * ES_WORD_BYTES_MAX + 128u),
+_Static_assert(ES_UART_RING_BYTES >= 2u * (6u * ES_WORD_BYTES_MAX + 192u),
                "the ring holds the longest line and the word of its loss");
 _Static_assert(ES_JOURNAL_HEAD_BYTES % ES_JOURNAL_SLOT_BYTES == 0u, "slots are aligned");
 _Static_assert(ES_JOURNAL_BATCH_SLOTS *(ES_JOURNAL_SLOT_BYTES - 56u) > ES_WORD_BYTES_MAX,
