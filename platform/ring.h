@@ -38,6 +38,7 @@ struct es_ring {
     _Atomic uint64_t refused_count;                              /* producer */
     _Alignas(ES_CACHE_LINE_BYTES) _Atomic uint64_t popped_count; /* consumer */
     _Atomic uint64_t wanted_position; /* of pushed_count; UINT64_MAX when nobody waits */
+    atomic_bool is_woken;
 };
 
 /* `capacity_samples` is a power of two. */
