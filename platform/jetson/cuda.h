@@ -37,17 +37,25 @@ struct es_cuda {
     size_t l2_bytes;
     size_t memory_bytes; /* of the device; of the whole board on an integrated GPU */
     bool is_integrated;
-    bool has_dependent_launch; /* programmatic dependent launch, from 90 on; tests switch it off */
-    void *stream;              /* cudaStream_t: everything is enqueued here */
-    void *green_context;       /* tests with fewer SMs; NULL in the product */
-    bool is_lost;              /* a sticky error was seen: every call fails from now on */
+    bool has_unified_memory;    /* cudaMallocManaged works at all */
+    bool has_concurrent_access; /* false on Orin: managed memory is attached to the stream, and the
+                                 * CPU must not touch any while the GPU runs */
+    bool has_dependent_launch;  /* programmatic dependent launch, from 90 on; tests switch it off */
+    void *stream;               /* cudaStream_t: everything is enqueued here */
+    void *green_context;        /* tests with fewer SMs; NULL in the product */
+    bool is_lost;               /* a sticky error was seen: every call fails from now on */
+    int driver_version;         /* 13000: CUDA 13.0 is the newest that the driver knows */
+    int runtime_version;
 };
 
 /* The table that calls the CUDA runtime itself. */
 const struct es_cuda_calls *es_cuda_runtime(void);
 
-/* Picks device 0, checks driver and compute capability (BF16 needs 80), makes the stream (blocking
- * synchronization: the default may spin a core) and loads all kernels eagerly. */
+/* Picks device 0, checks driver and compute capability (BF16 needs 80) and makes the stream (blocking
+ * synchronization: the default may spin a core). Kernels are loaded one by one, with
+ * es_cuda_kernel_load, not by CUDA_MODULE_LOADING=EAGER: that would load every kernel of cuBLAS,
+ * too, hundreds of MB of which a handful are used, and would have to be set in the environment. After
+ * a failure nothing is left open; es_cuda_close is allowed, and does nothing. */
 ES_MUST_CHECK enum es_status es_cuda_open(struct es_cuda *cuda, const struct es_cuda_calls *calls,
                                           struct es_error *error);
 
@@ -100,7 +108,13 @@ ES_MUST_CHECK enum es_status es_cuda_launch(struct es_cuda *cuda,
                                             const struct es_cuda_grid *grid, void **args,
                                             struct es_error *error);
 
-/* Lets a kernel ask for this much dynamic shared memory. Boot only. */
+/* Loads a kernel's code now instead of at its first launch, so that memory for it is taken before
+ * the freeze and code that lacks for this GPU is found at boot. Not while a graph is recorded. */
+ES_MUST_CHECK enum es_status es_cuda_kernel_load(struct es_cuda *cuda,
+                                                 const struct es_cuda_kernel *kernel,
+                                                 struct es_error *error);
+
+/* Lets a kernel ask for this much dynamic shared memory; loads it, too. Boot only. */
 ES_MUST_CHECK enum es_status es_cuda_kernel_allow(struct es_cuda *cuda,
                                                   const struct es_cuda_kernel *kernel,
                                                   size_t shared_bytes, struct es_error *error);
@@ -137,6 +151,7 @@ ES_MUST_CHECK enum es_status es_cuda_event_open(struct es_cuda *cuda, struct es_
 ES_MUST_CHECK enum es_status es_cuda_event_record(struct es_cuda *cuda,
                                                   const struct es_cuda_event *event,
                                                   struct es_error *error);
+/* Blocks the calling thread until what was enqueued before the record has run. */
 ES_MUST_CHECK enum es_status
 es_cuda_event_wait(struct es_cuda *cuda, const struct es_cuda_event *event, struct es_error *error);
 ES_MUST_CHECK enum es_status es_cuda_event_elapsed_ms(struct es_cuda *cuda,
