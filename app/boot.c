@@ -59,7 +59,7 @@ static enum es_status warm_up(struct es_boot *boot, struct es_error *error) {
     uint32_t position_count = boot->options.encode_positions_max < WARM_UP_POSITIONS
                                   ? boot->options.encode_positions_max
                                   : WARM_UP_POSITIONS;
-    enum es_status status = boot->ops->reset(boot->backend, 1, error);
+    enum es_status status = boot->ops->reset(boot->backend, 1, NULL, error);
     for (uint32_t done = 0; status == ES_OK && done < WARM_UP_POSITIONS; done += position_count) {
         /* The stream's frames are still zero: any values will do. */
         int waiting_count =

@@ -75,7 +75,8 @@ enum es_status es_pipeline_start(struct es_pipeline *pipeline,
     pipeline->options = *options;
     pipeline->sample_count = 0;
     es_mel_reset(pipeline->mel);
-    enum es_status status = es_stream_reset(&pipeline->stream, &options->stream, error);
+    pipeline->options.stream.begins_with_silence = true; /* made below */
+    enum es_status status = es_stream_reset(&pipeline->stream, &pipeline->options.stream, error);
     if (status != ES_OK) {
         return status;
     }
@@ -104,7 +105,8 @@ enum es_status es_pipeline_finish(struct es_pipeline *pipeline, struct es_error 
     uint64_t over = pipeline->sample_count % ES_POSITION_SAMPLES;
     size_t to_whole_position = over > 0 ? (size_t)(ES_POSITION_SAMPLES - over) : 0;
     size_t position_count = pipeline->options.stream.delay_positions + ES_RIGHT_PAD_EXTRA_POSITIONS;
-    return push_silence(
+    enum es_status status = push_silence(
         pipeline, to_whole_position + position_count * ES_POSITION_SAMPLES + LAST_FRAME_SAMPLES,
         error);
+    return status == ES_OK ? es_stream_flush(&pipeline->stream, error) : status;
 }

@@ -3,14 +3,19 @@
  *   const struct es_backend_ops *ops = es_backend_cpu();
  *   ops->layout(&model, &config, &plan, &layout);
  *   ops->init(&backend, &model, &config, &layout, &arena, &weights, &error);
- *   ops->reset(backend, delay_positions);
+ *   ops->reset(backend, delay_positions, NULL);
  *   ready = ops->encode(backend, mel, position_count);     embeddings now waiting
  *   ops->prefill(backend, ids, id_count, &choice);         consumes id_count embeddings
  *   ops->decode(backend, &step, &choice);                  consumes one
+ *   ops->close(backend);
  *
  * Everything between mel frames and token ids lives behind it: conv stem, encoder, adapter,
  * decoder, their rings and positions. Positions are never reset within a stream and never run out
- * (uint64). One thread at a time (the engine thread). */
+ * (uint64). One thread at a time (the engine thread).
+ *
+ * A backend may work behind the caller's back: encode then only begins, and what went wrong in it
+ * comes back with the next prefill or decode, which wait. Whatever failed, the stream is over until
+ * reset, which may fail for the same reason: a lost device stays lost. */
 #pragma once
 
 #include "engine/model.h"
@@ -60,6 +65,8 @@ static inline const char *es_stage_name(enum es_stage stage) {
     return stage < ES_STAGE_COUNT ? names[stage] : "unknown stage";
 }
 
+struct es_cuda;
+
 struct es_backend_config {
     uint32_t
         encode_positions_max; /* most positions in one encode call, 1..ES_ENCODE_POSITIONS_MAX */
@@ -68,6 +75,9 @@ struct es_backend_config {
     const struct es_tap *tap; /* borrowed; NULL for none */
     uint64_t start_position;  /* tests: age of the decoder at reset, in positions; the encoder is
                                * downsample times as old. 0 in the product */
+    struct es_cuda *cuda;     /* borrowed; engine/cuda alone reads it; may be NULL in layout */
+    enum es_mem_kind kv_kind; /* engine/cuda: where the rings of keys and values lie: device,
+                               * unified or shared. engine/cpu has them in host memory */
 };
 
 /* One decoder step. */
@@ -84,20 +94,21 @@ struct es_choice {
 
 /* Region numbers of one backend; only the backend that filled it reads it. */
 struct es_backend_layout {
-    uint32_t regions[32];
+    uint32_t regions[48];
 };
 
 struct es_backend; /* lives in the arena */
 
 struct es_backend_ops {
-    const char *name; /* "cpu" */
+    const char *name; /* "cpu", "cuda" */
 
     /* Declares every byte that the backend will use, weights apart. */
     void (*layout)(const struct es_model *model, const struct es_backend_config *config,
                    struct es_plan *plan, struct es_backend_layout *layout);
 
-    /* Binds and precomputes; allocates nothing. *backend lives as long as the arena. All pointers
-     * are borrowed and must outlive it. */
+    /* Binds and precomputes; allocates nothing but what a device's library needs for itself. On
+     * success *backend lives until close, and no longer than the arena. All pointers are borrowed
+     * and must outlive it. A failure leaves nothing behind. */
     ES_MUST_CHECK enum es_status (*init)(struct es_backend **backend, const struct es_model *model,
                                          const struct es_backend_config *config,
                                          const struct es_backend_layout *layout,
@@ -105,29 +116,38 @@ struct es_backend_ops {
                                          const struct es_weights *weights, struct es_error *error);
 
     /* A new stream with this delay (1..15 or 30 positions of 80 ms): positions, rings and
-     * convolution history start over and the conditioning of the ada norms is computed anew. */
+     * convolution history start over and the conditioning of the ada norms is computed anew.
+     * silent_count NULL: the stream has heard nothing. Not NULL: it will begin with the left pad
+     * (silence, BOS and [STREAMING_PAD]), and the backend may begin behind a part of it that it has
+     * heard and decoded before: *silent_count says how many positions that is, 0 to
+     * ES_SILENT_POSITIONS. They are done: encode goes on with the mel frames after them, the ids
+     * with those of the positions after them. */
     ES_MUST_CHECK enum es_status (*reset)(struct es_backend *backend, uint32_t delay_positions,
-                                          struct es_error *error);
+                                          uint32_t *silent_count, struct es_error *error);
 
     /* mel [position_count * frames_per_position, mel_bin_count] f32, frame after frame with no gap;
      * 1 <= position_count <= encode_positions_max. Runs conv stem, encoder and adapter and queues
      * position_count embeddings. Returns how many wait now, or < 0: ES_ERR_INPUT when a result is
-     * not finite, ES_ERR_HARDWARE when a device failed; the stream is then over, until reset. The
-     * queue holds ES_PROMPT_POSITIONS_MAX + encode_positions_max; feeding more is a programmer
+     * not finite, ES_ERR_HARDWARE when a device failed (both may come with the next prefill or
+     * decode instead). `mel` may be overwritten as soon as the call returns. The queue holds ES_PROMPT_POSITIONS_MAX + encode_positions_max; feeding more is a programmer
      * error. */
     ES_MUST_CHECK int (*encode)(struct es_backend *backend, const float *mel,
                                 uint32_t position_count, struct es_error *error);
 
     /* The prompt: ids [id_count], position i gets ids[i] + embedding i. Consumes id_count queued
      * embeddings and chooses the first id from the last position's logits. 1 <= id_count <=
-     * ES_PROMPT_POSITIONS_MAX; only as the first call after reset (encode apart). ES_ERR_INPUT for
-     * an id outside the vocabulary (nothing is consumed) and, as in encode, for a result that is
-     * not finite. */
+     * ES_PROMPT_POSITIONS_MAX; only as the first call after reset (encode apart), silent positions
+     * or none. ES_ERR_INPUT for an id outside the vocabulary (nothing is consumed) and for a result
+     * that is not finite, with its position. */
     ES_MUST_CHECK enum es_status (*prefill)(struct es_backend *backend, const int32_t *ids,
                                             uint32_t id_count, float streaming_pad_bias,
                                             struct es_choice *choice, struct es_error *error);
 
-    /* One step; consumes one queued embedding, which must be there. Errors as in prefill. */
+    /* One step; consumes one queued embedding, which must be there. Errors as in prefill. May be the
+     * first call after silent positions, with an id. */
     ES_MUST_CHECK enum es_status (*decode)(struct es_backend *backend, const struct es_step *step,
                                            struct es_choice *choice, struct es_error *error);
+
+    /* Gives back what is not the arena's memory. NULL is allowed. */
+    void (*close)(struct es_backend *backend);
 };

@@ -30,6 +30,9 @@ enum es_status es_stream_reset(struct es_stream *stream, const struct es_stream_
                                struct es_error *error) {
     ES_ASSERT(options->delay_positions >= 1u && options->delay_positions <= ES_DELAY_POSITIONS_MAX);
     ES_ASSERT(options->on_token != NULL);
+    uint32_t cadence = options->cadence_positions;
+    ES_ASSERT(cadence <= ES_CADENCE_POSITIONS_MAX && (cadence & (cadence - 1u)) == 0);
+    ES_ASSERT(cadence <= stream->encode_positions_max);
     stream->options = *options;
     stream->mel_frame_count = 0;
     stream->waiting_count = 0;
@@ -37,7 +40,14 @@ enum es_status es_stream_reset(struct es_stream *stream, const struct es_stream_
     stream->decision_count = 0;
     stream->blank_run = 0;
     stream->next_id = ES_STEP_LAST;
-    return stream->ops->reset(stream->backend, options->delay_positions, error);
+    uint32_t silent_count = 0;
+    enum es_status status =
+        stream->ops->reset(stream->backend, options->delay_positions,
+                           options->begins_with_silence ? &silent_count : NULL, error);
+    ES_ASSERT(silent_count <= ES_SILENT_POSITIONS);
+    stream->skip_frame_count = silent_count * stream->model->frames_per_position;
+    stream->position_count = silent_count;
+    return status;
 }
 
 static uint32_t prompt_count(const struct es_stream *stream) {
@@ -75,12 +85,12 @@ static void give_out(struct es_stream *stream, const struct es_choice *choice) {
     stream->options.on_token(stream->options.context, &token);
 }
 
+/* What is left of it, at once. */
 static enum es_status run_prompt(struct es_stream *stream, struct es_error *error) {
     int32_t ids[ES_PROMPT_POSITIONS_MAX];
-    uint32_t id_count = prompt_count(stream);
-    ids[0] = ES_ID_BOS;
-    for (uint32_t i = 1; i < id_count; i++) {
-        ids[i] = ES_ID_STREAMING_PAD;
+    uint32_t id_count = prompt_count(stream) - (uint32_t)stream->position_count;
+    for (uint32_t i = 0; i < id_count; i++) {
+        ids[i] = stream->position_count + i == 0 ? ES_ID_BOS : ES_ID_STREAMING_PAD;
     }
     struct es_choice choice;
     enum es_status status = stream->ops->prefill(stream->backend, ids, id_count,
@@ -89,13 +99,16 @@ static enum es_status run_prompt(struct es_stream *stream, struct es_error *erro
         return status;
     }
     stream->waiting_count -= id_count;
-    stream->position_count = id_count;
+    stream->position_count += id_count;
     give_out(stream, &choice);
     return ES_OK;
 }
 
+/* One position; its choice is given out from the prompt's last position on. */
 static enum es_status step(struct es_stream *stream, struct es_error *error) {
-    struct es_step next = {.id = stream->next_id, .streaming_pad_bias = streaming_pad_bias(stream)};
+    bool is_prompt = stream->position_count < prompt_count(stream);
+    struct es_step next = {.id = is_prompt ? ES_ID_STREAMING_PAD : stream->next_id,
+                           .streaming_pad_bias = streaming_pad_bias(stream)};
     struct es_choice choice;
     enum es_status status = stream->ops->decode(stream->backend, &next, &choice, error);
     if (status != ES_OK) {
@@ -103,14 +116,20 @@ static enum es_status step(struct es_stream *stream, struct es_error *error) {
     }
     stream->waiting_count--;
     stream->position_count++;
-    give_out(stream, &choice);
+    if (stream->position_count >= prompt_count(stream)) {
+        give_out(stream, &choice);
+    }
     return ES_OK;
 }
 
 /* As far as the audio reaches, never past it: a step without an embedding would invent text. */
 static enum es_status decode_waiting(struct es_stream *stream, struct es_error *error) {
-    if (stream->position_count == 0) {
-        if (stream->waiting_count < prompt_count(stream)) {
+    uint32_t count = prompt_count(stream);
+    /* A live stream that begins behind the silence steps through the rest of its prompt as the audio
+     * comes: no frame pays for all of it. */
+    bool has_steps = stream->options.cadence_positions > 0 && stream->position_count > 0;
+    if (stream->position_count < count && !has_steps) {
+        if (stream->position_count + stream->waiting_count < count) {
             return ES_OK;
         }
         enum es_status status = run_prompt(stream, error);
@@ -127,31 +146,73 @@ static enum es_status decode_waiting(struct es_stream *stream, struct es_error *
     return ES_OK;
 }
 
-static enum es_status encode_whole_positions(struct es_stream *stream, struct es_error *error) {
-    uint32_t position_count = stream->mel_frame_count / stream->model->frames_per_position;
-    if (position_count == 0) {
-        return ES_OK;
-    }
-    int waiting_count = stream->ops->encode(stream->backend, stream->mel, position_count, error);
+/* The first `position_count` positions of mel from `first` on. */
+static enum es_status encode_chunk(struct es_stream *stream, uint32_t first,
+                                   uint32_t position_count, struct es_error *error) {
+    size_t position_floats = stream->model->frames_per_position * stream->model->mel_bin_count;
+    int waiting_count = stream->ops->encode(stream->backend, stream->mel + first * position_floats,
+                                            position_count, error);
     if (waiting_count < 0) {
         return (enum es_status)waiting_count;
     }
     stream->waiting_count += position_count;
     ES_ASSERT((uint32_t)waiting_count == stream->waiting_count);
-
-    /* What is left is less than a position: a few kilobytes. */
-    size_t bin_count = stream->model->mel_bin_count;
-    uint32_t taken_count = position_count * stream->model->frames_per_position;
-    stream->mel_frame_count -= taken_count;
-    memmove(stream->mel, stream->mel + taken_count * bin_count,
-            stream->mel_frame_count * bin_count * sizeof(float));
     return decode_waiting(stream, error);
+}
+
+/* How many of `position_count` positions the encoder takes now; 0: it waits for more. */
+static uint32_t chunk_size(const struct es_stream *stream, uint32_t position_count,
+                           bool is_flushed) {
+    uint32_t cadence = stream->options.cadence_positions;
+    if (cadence == 0) {
+        return position_count;
+    }
+    if (position_count < cadence && !is_flushed) {
+        return 0;
+    }
+    uint32_t count = position_count > 0 ? 1u : 0u;
+    while (count > 0 && 2u * count <= position_count && count < ES_CADENCE_POSITIONS_MAX) {
+        count *= 2u;
+    }
+    return count;
+}
+
+static enum es_status encode_whole_positions(struct es_stream *stream, bool is_flushed,
+                                             struct es_error *error) {
+    uint32_t frames_per_position = stream->model->frames_per_position;
+    uint32_t position_count = stream->mel_frame_count / frames_per_position;
+    uint32_t done = 0;
+    for (;;) {
+        uint32_t count = chunk_size(stream, position_count - done, is_flushed);
+        if (count == 0) {
+            break;
+        }
+        enum es_status status = encode_chunk(stream, done, count, error);
+        if (status != ES_OK) {
+            return status;
+        }
+        done += count;
+    }
+    /* What is left is less than a cadence: a few kilobytes. */
+    size_t bin_count = stream->model->mel_bin_count;
+    uint32_t taken_count = done * frames_per_position;
+    stream->mel_frame_count -= taken_count;
+    if (taken_count > 0) {
+        memmove(stream->mel, stream->mel + taken_count * bin_count,
+                stream->mel_frame_count * bin_count * sizeof(float));
+    }
+    return ES_OK;
 }
 
 enum es_status es_stream_push(struct es_stream *stream, const float *frames, size_t frame_count,
                               struct es_error *error) {
     size_t bin_count = stream->model->mel_bin_count;
     uint32_t frame_count_max = stream->encode_positions_max * stream->model->frames_per_position;
+    size_t skipped =
+        frame_count < stream->skip_frame_count ? frame_count : stream->skip_frame_count;
+    stream->skip_frame_count -= (uint32_t)skipped;
+    frames += skipped * bin_count;
+    frame_count -= skipped;
     while (frame_count > 0) {
         size_t room = frame_count_max - stream->mel_frame_count;
         size_t count = frame_count < room ? frame_count : room;
@@ -160,10 +221,14 @@ enum es_status es_stream_push(struct es_stream *stream, const float *frames, siz
         stream->mel_frame_count += (uint32_t)count;
         frames += count * bin_count;
         frame_count -= count;
-        enum es_status status = encode_whole_positions(stream, error);
+        enum es_status status = encode_whole_positions(stream, false, error);
         if (status != ES_OK) {
             return status;
         }
     }
     return ES_OK;
+}
+
+enum es_status es_stream_flush(struct es_stream *stream, struct es_error *error) {
+    return encode_whole_positions(stream, true, error);
 }

@@ -4,10 +4,12 @@
  *   es_stream_init(&stream, &model, ops, backend, &layout, &arena);
  *   es_stream_reset(&stream, &options, &error);
  *   es_stream_push(&stream, frames, frame_count, &error);      tokens come through options.on_token
+ *   es_stream_flush(&stream, &error);                          the positions that a cadence held back
  *
  * Gathers whole positions of mel frames, encodes them, runs the prompt as soon as its last audio
- * position is there, then one decoder step per position; never steps past the audio. EOS is an id
- * like any other. What comes before and after the audio (padding) is the caller's: a stream has no
+ * position is there, then one decoder step per position; never steps past the audio. A file is
+ * encoded in chunks as large as they come; a live stream in its cadence, and where it is late in
+ * the largest power of two that waits. EOS is an id like any other. What comes before and after the audio (padding) is the caller's: a stream has no
  * end here. A stream works on any backend; tests use a fake one. Engine thread only. */
 #pragma once
 
@@ -25,6 +27,12 @@ struct es_token {
  * subtract min(7, 0.5 * (run - start)) from the logit of id 32. Off unless asked for. */
 struct es_stream_options {
     uint32_t delay_positions; /* 1..15 or 30 */
+    /* 0: a file, chunks as they come. 1, 2, 4 or 8: a live stream, whose encoder runs when that many
+     * positions are there. */
+    uint32_t cadence_positions;
+    /* The first ES_LEFT_PAD_POSITIONS positions are silence, as the pipeline makes it: a backend may
+     * skip what it knows of them. Their frames are pushed all the same. */
+    bool begins_with_silence;
     bool blank_guard;
     void (*on_token)(void *context, const struct es_token *token);
     /* The id to feed instead of the choice, or -1 for none; NULL for no forcing. */
@@ -46,10 +54,11 @@ struct es_stream {
     float *mel; /* [encode_positions_max * frames_per_position, mel_bin_count] frames not yet
                    encoded */
     /* state, cleared by reset */
-    uint32_t mel_frame_count; /* frames in mel */
-    uint32_t waiting_count;   /* embeddings that the backend holds */
-    uint64_t position_count;  /* positions decided: prompt included */
-    uint64_t decision_count;  /* tokens given out */
+    uint32_t skip_frame_count; /* frames of silence that the backend has heard already */
+    uint32_t mel_frame_count;  /* frames in mel */
+    uint32_t waiting_count;    /* embeddings that the backend holds */
+    uint64_t position_count;   /* positions decoded: prompt and silence included */
+    uint64_t decision_count;   /* tokens given out */
     uint32_t blank_run;
     int32_t next_id; /* fed at the next position */
 };
@@ -69,3 +78,7 @@ ES_MUST_CHECK enum es_status es_stream_reset(struct es_stream *stream,
 /* frames [frame_count, mel_bin_count]; any count. */
 ES_MUST_CHECK enum es_status es_stream_push(struct es_stream *stream, const float *frames,
                                             size_t frame_count, struct es_error *error);
+
+/* Encodes and decodes what a cadence holds back: the end of a live stream, or a pause in it. Frames
+ * of an incomplete position stay. */
+ES_MUST_CHECK enum es_status es_stream_flush(struct es_stream *stream, struct es_error *error);

@@ -45,6 +45,9 @@
 #define ES_POSITION_SAMPLES 1280u /* one decoder position: 80 ms */
 #define ES_POSITION_MS 80u
 #define ES_LEFT_PAD_POSITIONS 32u
+/* Of the left pad, what is silence whatever follows: the last mel frame of its last position reaches
+ * 40 samples into the recording. */
+#define ES_SILENT_POSITIONS (ES_LEFT_PAD_POSITIONS - 1u)
 #define ES_RIGHT_PAD_EXTRA_POSITIONS                                                               \
     11u                            /* after the delay: 1 for the decision + 10 of mistral-common */
 #define ES_DELAY_POSITIONS_MAX 30u /* 2400 ms */
@@ -53,6 +56,14 @@
 /* Positions that one encode call takes at most. 64 positions (5.1 s) are 256 encoder rows: enough
  * to read each weight panel from cache 64 times, small enough for activations of a few MB. */
 #define ES_ENCODE_POSITIONS_MAX 64u
+
+/* A live stream's encoder takes 1, 2, 4 or 8 positions at once: one graph each. */
+#define ES_CADENCE_POSITIONS_MAX 8u
+#define ES_KV_WINDOW_MIN 128u /* 10 s: below it the model forgets the sentence it is in */
+/* The decoder makes one step per position and nothing can make it fewer: what is left of 80 ms is
+ * the encoder's. Where the whole frame would pass the second figure, the encoder runs less often. */
+#define ES_DECODER_SHARE_MAX 0.9
+#define ES_FRAME_SHARE_MAX 0.8
 
 /* The guard against blank ruts: a healthy run of id 32 ends after 25 to 165 positions, a sick one
  * lasts for thousands. The penalty stays below the 4B model's margin in true silence (8.5). */

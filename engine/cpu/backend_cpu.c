@@ -85,8 +85,11 @@ static enum es_status cpu_init(struct es_backend **backend, const struct es_mode
 }
 
 static enum es_status cpu_reset(struct es_backend *backend, uint32_t delay_positions,
-                                struct es_error *error) {
+                                uint32_t *silent_count, struct es_error *error) {
     (void)error;
+    if (silent_count != NULL) {
+        *silent_count = 0;
+    }
     ES_ASSERT(delay_positions >= 1);
     ES_ASSERT(delay_positions <= ES_DELAY_POSITIONS_MAX);
     uint64_t start = backend->start_position;
@@ -136,6 +139,11 @@ static enum es_status cpu_decode(struct es_backend *backend, const struct es_ste
     return status;
 }
 
+/* All of it is in the arena. */
+static void cpu_close(struct es_backend *backend) {
+    (void)backend;
+}
+
 const struct es_backend_ops *es_backend_cpu(void) {
     static const struct es_backend_ops ops = {
         .name = "cpu",
@@ -145,6 +153,7 @@ const struct es_backend_ops *es_backend_cpu(void) {
         .encode = cpu_encode,
         .prefill = cpu_prefill,
         .decode = cpu_decode,
+        .close = cpu_close,
     };
     return &ops;
 }

@@ -114,7 +114,7 @@ void es_rig_run(struct es_rig *rig, const struct es_rig_input *input, uint32_t g
     for (uint32_t i = 0; i < prompt_count; i++) {
         rig->fed_ids[i] = i == 0 ? ES_ID_BOS : ES_ID_STREAMING_PAD;
     }
-    ES_EXPECT_EQ(ops->reset(rig->backend, input->delay_positions, &error), ES_OK);
+    ES_EXPECT_EQ(ops->reset(rig->backend, input->delay_positions, NULL, &error), ES_OK);
     uint32_t decided = 0; /* positions, the prompt included */
     for (uint32_t done = 0; done < input->position_count;) {
         uint32_t left = input->position_count - done;
@@ -157,6 +157,7 @@ bool es_rig_poison(struct es_rig *rig, const char *region_name) {
 }
 
 void es_rig_close(struct es_rig *rig) {
+    rig->ops->close(rig->backend);
     for (size_t i = 0; i < (size_t)ES_STAGE_COUNT * ES_LAYER_COUNT_MAX; i++) {
         free(rig->tracks[i].rows);
     }

@@ -44,14 +44,18 @@ static enum es_status fake_init(struct es_backend **backend, const struct es_mod
 }
 
 static enum es_status fake_reset(struct es_backend *backend, uint32_t delay_positions,
-                                 struct es_error *error) {
+                                 uint32_t *silent_count, struct es_error *error) {
     (void)error;
     struct es_fake_backend *fake = fake_of(backend);
+    uint32_t begin = 0;
+    if (silent_count != NULL) {
+        begin = *silent_count = fake->silent_count;
+    }
     fake->delay_positions = delay_positions;
     fake->reset_count++;
     fake->encode_count = 0;
-    fake->encoded_count = 0;
-    fake->consumed_count = 0;
+    fake->encoded_count = begin;
+    fake->consumed_count = begin;
     fake->mel_sum = 0;
     fake->mel_frame_count = 0;
     fake->call_count = 0;
@@ -72,7 +76,8 @@ static int fake_encode(struct es_backend *backend, const float *mel, uint32_t po
         }
         fake->mel_frame_count++;
     }
-    fake->encode_count++;
+    ES_EXPECT(fake->encode_count < ES_FAKE_CALL_COUNT_MAX);
+    fake->encode_sizes[fake->encode_count++] = position_count;
     fake->encoded_count += position_count;
     uint64_t waiting_count = fake->encoded_count - fake->consumed_count;
     ES_EXPECT(waiting_count <= ES_PROMPT_POSITIONS_MAX + fake->encode_positions_max);
@@ -117,12 +122,16 @@ static enum es_status fake_prefill(struct es_backend *backend, const int32_t *id
 static enum es_status fake_decode(struct es_backend *backend, const struct es_step *step,
                                   struct es_choice *choice, struct es_error *error) {
     struct es_fake_backend *fake = fake_of(backend);
-    ES_EXPECT(fake->call_count > 0);
+    ES_EXPECT(fake->call_count > 0 || (fake->consumed_count > 0 && step->id != ES_STEP_LAST));
     fake->consumed_count++;
     struct es_fake_call call = {.kind = ES_FAKE_DECODE,
                                 .first_id = step->id == ES_STEP_LAST ? fake->last_choice : step->id,
                                 .bias = step->streaming_pad_bias};
     return choose(fake, &call, choice, error);
+}
+
+static void fake_close(struct es_backend *backend) {
+    (void)backend;
 }
 
 const struct es_backend_ops *es_backend_fake(void) {
@@ -134,6 +143,7 @@ const struct es_backend_ops *es_backend_fake(void) {
         .encode = fake_encode,
         .prefill = fake_prefill,
         .decode = fake_decode,
+        .close = fake_close,
     };
     return &ops;
 }

@@ -29,11 +29,13 @@ struct es_fake_backend {
     const int32_t *script; /* what the n-th decision chooses */
     uint32_t script_count;
     uint32_t fail_after_steps; /* the call with this number fails; UINT32_MAX for never */
+    uint32_t silent_count;     /* positions that a reset on silence holds already */
     /* what happened */
     uint32_t delay_positions;
     uint32_t reset_count;
     uint32_t encode_count;
-    uint64_t encoded_count;
+    uint32_t encode_sizes[ES_FAKE_CALL_COUNT_MAX]; /* positions of each call */
+    uint64_t encoded_count;                        /* silent ones included */
     uint64_t consumed_count;
     double mel_sum; /* frames weighted by their place: shows lost, doubled or swapped ones */
     uint64_t mel_frame_count;
