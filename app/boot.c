@@ -115,7 +115,9 @@ enum es_status es_boot_start(struct es_boot *boot, struct es_error *error) {
     if (status != ES_OK) {
         return status;
     }
-    es_freeze();
+    if (!boot->options.leaves_unfrozen) {
+        es_freeze();
+    }
     return ES_OK;
 }
 

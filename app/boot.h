@@ -17,6 +17,7 @@ struct es_boot_options {
     const char *model_directory;
     uint32_t thread_count;         /* 0: as many as the process may run on */
     uint32_t encode_positions_max; /* 1..ES_ENCODE_POSITIONS_MAX */
+    bool leaves_unfrozen; /* the caller starts threads of its own and then calls es_freeze */
 };
 
 struct es_boot {

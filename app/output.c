@@ -11,13 +11,27 @@
 
 void es_output_init(struct es_output *output, int fd, const char *name) {
     output->fd = fd;
+    output->take = NULL;
+    output->context = NULL;
     output->name = name;
     output->used_bytes = 0;
     output->failure = 0;
 }
 
+void es_output_init_sink(struct es_output *output,
+                         void (*take)(void *context, const char *bytes, size_t byte_count),
+                         void *context) {
+    es_output_init(output, -1, "sink");
+    output->take = take;
+    output->context = context;
+}
+
 static void drain(struct es_output *output) {
     size_t done_bytes = 0;
+    if (output->take != NULL && output->used_bytes > 0) {
+        output->take(output->context, output->buffer, output->used_bytes);
+        done_bytes = output->used_bytes;
+    }
     while (output->failure == 0 && done_bytes < output->used_bytes) {
         ssize_t written =
             write(output->fd, output->buffer + done_bytes, output->used_bytes - done_bytes);

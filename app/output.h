@@ -5,7 +5,8 @@
  *   status = es_output_flush(&output, &error);
  *
  * stdio would allocate its buffer after the freeze, and hide a full disk until exit. A failure is
- * kept: later bytes are dropped, and every later flush reports it. One thread. */
+ * kept: later bytes are dropped, and every later flush reports it. An appliance takes the bytes
+ * itself, at each flush, and never fails. One thread. */
 #pragma once
 
 #include "platform/bounds.h"
@@ -14,7 +15,9 @@
 #include <stddef.h>
 
 struct es_output {
-    int fd; /* borrowed */
+    int fd; /* borrowed; -1 with `take` */
+    void (*take)(void *context, const char *bytes, size_t byte_count); /* NULL: fd */
+    void *context;
     const char *name;
     size_t used_bytes;
     int failure; /* errno of the write that failed; 0 for none */
@@ -22,6 +25,10 @@ struct es_output {
 };
 
 void es_output_init(struct es_output *output, int fd, const char *name);
+/* Flushed bytes go to `take` instead of a descriptor. */
+void es_output_init_sink(struct es_output *output,
+                         void (*take)(void *context, const char *bytes, size_t byte_count),
+                         void *context);
 void es_output_bytes(struct es_output *output, const char *bytes, size_t byte_count);
 void es_output_text(struct es_output *output, const char *text);
 /* One call makes at most ES_OUTPUT_BUFFER_BYTES - 1 bytes; longer is cut. */

@@ -44,6 +44,9 @@ static uint32_t character_count(const char *text, uint32_t byte_count) {
 static void print_word(struct es_transcript *transcript, const char *text, uint32_t byte_count,
                        uint64_t start_ms, uint64_t end_ms) {
     transcript->counters.word_count++;
+    if (transcript->config.on_word != NULL) {
+        transcript->config.on_word(transcript->config.context, text, byte_count, start_ms, end_ms);
+    }
     if (transcript->config.format != ES_TRANSCRIPT_JSONL) {
         return;
     }

@@ -36,6 +36,11 @@ struct es_transcript_config {
     uint32_t delay_positions;
     const struct es_tokenizer *tokenizer; /* borrowed */
     struct es_output *output;             /* borrowed */
+    /* Sees each whole word, in any format, just before it is printed; NULL for nobody. `text` is
+     * not terminated and borrowed for the call. */
+    void (*on_word)(void *context, const char *text, uint32_t byte_count, uint64_t start_ms,
+                    uint64_t end_ms);
+    void *context;
 };
 
 /* What the end event and the tests report. */

@@ -104,3 +104,30 @@ ES_TEST("more than the buffer goes through a non-blocking pipe without a loss") 
     close(ends[0]);
     close(ends[1]);
 }
+
+static char taken[16384];
+static size_t taken_bytes, take_count;
+
+static void take(void *context, const char *bytes, size_t byte_count) {
+    ES_EXPECT(context == taken);
+    memcpy(taken + taken_bytes, bytes, byte_count);
+    taken_bytes += byte_count;
+    take_count++;
+}
+
+ES_TEST("a sink gets the bytes at each flush, in order, and more than the buffer in pieces") {
+    static char big[2u * ES_OUTPUT_BUFFER_BYTES];
+    struct es_output output;
+    memset(big, 'x', sizeof big);
+    es_output_init_sink(&output, take, taken);
+    ES_EXPECT_EQ(es_output_flush(&output, NULL), ES_OK);
+    ES_EXPECT_EQ(take_count, 0); /* nothing is no call */
+    es_output_text(&output, "yes ");
+    es_output_text(&output, "no");
+    ES_EXPECT_EQ(es_output_flush(&output, NULL), ES_OK);
+    ES_EXPECT_EQ(take_count, 1);
+    ES_EXPECT_TEXT(taken, "yes no");
+    es_output_bytes(&output, big, sizeof big);
+    ES_EXPECT_EQ(es_output_flush(&output, NULL), ES_OK);
+    ES_EXPECT_EQ(taken_bytes, 6u + sizeof big);
+}

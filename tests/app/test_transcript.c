@@ -2,6 +2,7 @@
 
 #include "tests/support/test.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -244,4 +245,27 @@ ES_TEST("with margins a line is the id, a tab and six decimals") {
     give(PAD);
     give(YES);
     ES_EXPECT_TEXT(finish(), "32\t2.500000\n1000\t2.500000\n");
+}
+
+static char words_seen[256];
+
+static void on_word(void *context, const char *word, uint32_t byte_count, uint64_t start_ms,
+                    uint64_t end_ms) {
+    ES_EXPECT(context == words_seen);
+    ES_EXPECT(start_ms <= end_ms);
+    size_t used = strlen(words_seen);
+    (void)snprintf(words_seen + used, sizeof words_seen - used, "%.*s@%llu ", (int)byte_count, word,
+                   (unsigned long long)end_ms);
+}
+
+ES_TEST("words are told beside the text that is printed") {
+    begin(ES_TRANSCRIPT_TEXT);
+    transcript.config.on_word = on_word;
+    transcript.config.context = words_seen;
+    give(WORD);
+    give(YES);
+    give(WORD);
+    give(NEW_YORK);
+    ES_EXPECT_TEXT(finish(), "yes New York\n");
+    ES_EXPECT_TEXT(words_seen, "yes@80 New@148 York@240 ");
 }
