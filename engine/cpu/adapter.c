@@ -1,8 +1,8 @@
 #include "engine/cpu/adapter.h"
 
-#include "engine/cpu/deal.h"
 #include "engine/cpu/kernels.h"
 #include "platform/assert.h"
+#include "platform/deal.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -1,9 +1,8 @@
 #include "engine/cpu/conditioning.h"
 
-#include "engine/cpu/deal.h"
 #include "engine/cpu/kernels.h"
-
-#include <math.h>
+#include "engine/time_embedding.h"
+#include "platform/deal.h"
 
 static void deal_buffers(struct es_conditioning *conditioning, const struct es_model *model,
                          struct es_deal *deal) {
@@ -28,15 +27,6 @@ void es_conditioning_init(struct es_conditioning *conditioning, const struct es_
     conditioning->pool = pool;
     struct es_deal deal = {es_arena_region(arena, region), 0};
     deal_buffers(conditioning, model, &deal);
-}
-
-void es_time_embedding(uint32_t delay_positions, uint32_t dim, float *out) {
-    uint32_t half = dim / 2;
-    for (uint32_t j = 0; j < half; j++) {
-        double frequency = exp(-log(10000.0) * (double)j / (double)half);
-        out[j] = (float)cos((double)delay_positions * frequency);
-        out[half + j] = (float)sin((double)delay_positions * frequency);
-    }
 }
 
 void es_conditioning_reset(struct es_conditioning *conditioning, uint32_t delay_positions) {

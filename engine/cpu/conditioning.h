@@ -5,9 +5,8 @@
  *   es_conditioning_reset(&conditioning, delay_positions);
  *   es_rmsnorm(x, layer->ffn_norm, eps, es_conditioning_layer(&conditioning, layer_index), ...);
  *
- * ada = A2 * gelu(A0 * t), t = [cos(d * f_j), sin(d * f_j)], f_j = exp(-ln(10000) * j / (dim / 2)),
- * d = the delay in positions. Constant for a stream, so it is computed once per reset. Source:
- * docs/MODEL.md, transformers' VoxtralRealtimeTimeEmbedding. */
+ * ada = A2 * gelu(A0 * t), t = the time embedding of the delay (engine/time_embedding.h). Constant
+ * for a stream, so it is computed once per reset. Source: docs/MODEL.md. */
 #pragma once
 
 #include "engine/weights.h"
@@ -33,6 +32,3 @@ void es_conditioning_reset(struct es_conditioning *conditioning, uint32_t delay_
 /* [decoder.dim], valid until the next reset. */
 const float *es_conditioning_layer(const struct es_conditioning *conditioning,
                                    uint32_t layer_index);
-
-/* out [dim]: t of this delay; dim even. */
-void es_time_embedding(uint32_t delay_positions, uint32_t dim, float *out);

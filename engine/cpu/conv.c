@@ -1,7 +1,7 @@
 #include "engine/cpu/conv.h"
 
-#include "engine/cpu/deal.h"
 #include "engine/cpu/kernels.h"
+#include "platform/deal.h"
 
 #include <string.h>
 

@@ -15,7 +15,7 @@
 #pragma once
 
 #include "engine/backend.h"
-#include "engine/cpu/rope.h"
+#include "engine/rope.h"
 
 /* What es_transformer_layout needs beside the shape. */
 struct es_transformer_size {

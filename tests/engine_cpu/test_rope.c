@@ -1,4 +1,4 @@
-#include "engine/cpu/rope.h"
+#include "engine/rope.h"
 #include "tests/engine_cpu/rope_phases.h"
 #include "tests/support/test.h"
 

@@ -1,4 +1,4 @@
-#include "engine/cpu/rope.h"
+#include "engine/rope.h"
 
 #include <float.h>
 #include <math.h>
