@@ -44,7 +44,7 @@ const struct es_config_key es_config_keys[] = {
      .default_value = "480",
      .range = DELAY_RANGE,
      .doc = "How long the model waits before it writes: longer is more exact."},
-    NUMBER(NULL, encoder_cadence, 1, ES_ENCODER_CADENCE_MAX, "1", "positions of 80 ms: 1 to 8",
+    NUMBER(NULL, encoder_cadence, 1, ES_CADENCE_POSITIONS_MAX, "1", "positions of 80 ms: 1 to 8",
            "How much audio one run of the encoder takes. More costs less work and more delay."),
     NUMBER(NULL, kv_window, 0, ES_WINDOW_MAX, "0",
            "positions of 80 ms: 64 to 1048576; 0: the model's own",

@@ -9,8 +9,13 @@
 /* -- memory plan ------------------------------------------------------------------------------ */
 #define ES_REGION_ALIGN_BYTES 64u /* a cache line; also the widest SIMD load */
 #define ES_REGION_NAME_BYTES 40u
-#define ES_REGION_COUNT_MAX 96u /* modules own a handful each */
-#define ES_PAGE_BYTES 4096u     /* arenas are rounded up to this, whatever the kernel's page is */
+#define ES_REGION_COUNT_MAX 256u /* a handful per module; weights of 60 GiB in chunks of a GPU */
+#define ES_PAGE_BYTES 4096u      /* arenas are rounded up to this, whatever the kernel's page is */
+
+/* A GPU's memory is taken in chunks: one driver of the Jetson (L4T 36.4.7) refuses single blocks of
+ * more than a few hundred MB, however much is free. */
+#define ES_CHUNK_BYTES_MAX (256u << 20)
+#define ES_GPU_REGION_ALIGN_BYTES 256u /* what cudaMalloc gives; kernels count on 64 */
 
 /* What the process holds beside the arena: code, libc, thread stacks, libsndfile's decoder, the
  * model directory's JSON while it is read. Counted in `earshot plan`, not reserved. */
@@ -96,11 +101,23 @@
 #define ES_CONFIG_VALUE_BYTES                                                                      \
     176u /* libinih takes lines of 197 bytes, the longest key and " = " included */
 #define ES_CONFIG_SETTING_COUNT_MAX 32u /* --set on one command line: every key once */
-#define ES_ENCODER_CADENCE_MAX 8u       /* 640 ms: beyond it a live transcript is none */
 
 /* -- the supervisor ---------------------------------------------------------------------------- */
 #define ES_NOTIFY_BYTES_MAX 512u /* a STATUS= line is for a terminal */
 #define ES_TICK_MS 20u /* the control plane: a LED answers a switch before a finger has left it */
+
+/* -- the engine of an appliance ---------------------------------------------------------------- */
+/* Positions that one push takes at most: what a late stream encodes at once. Activations for more
+ * would be memory that a board needs for its model. */
+#define ES_LIVE_POSITIONS_MAX ES_CADENCE_POSITIONS_MAX
+#define ES_LIVE_SLICE_MS 100u /* the engine thread looks up, at the latest */
+/* Audio that waits longer is old news: a person has looked up and away. Stalls of an SD card or of a
+ * GPU that changes its clocks last for seconds and are caught up in larger chunks before that. */
+#define ES_LAG_DROP_MS 8000u
+#define ES_LAG_KEEP_MS 1000u /* behind a drop: not at once the next one */
+/* From SIGTERM to the last byte in a second: decoding what waits may take this much of it, ... */
+#define ES_STOP_FINISH_MS 800u
+#define ES_STOP_DRAIN_MS 150u /* ... and handing it over that much */
 
 #define ES_BENCH_PASS_NS_MAX 180000000000ull /* one pass of `earshot bench`: three minutes */
 
@@ -150,7 +167,7 @@
 #define ES_UART_RETRY_MS_MIN 100u   /* first look for a device that went away, then twice as long */
 #define ES_UART_RETRY_MS_MAX 1000u
 #define ES_CONSOLE_PAUSE_MS 1500u   /* between words: a new line with its time */
-#define ES_CONSOLE_COLUMNS 80u      /* a dumb terminal's line; longer ones are broken at a space */
+#define ES_CONSOLE_STILL_MS 250u    /* at the end: a line that takes nothing for so long is stuck */
 #define ES_PROCESS_SCAN_COUNT 4096u /* processes looked at for the holder of a busy line */
 #define ES_JOURNAL_HEAD_BYTES 4096u /* slots begin at a page */
 #define ES_JOURNAL_SLOT_BYTES 128u  /* most words take one; 32 to a page, none across two */
@@ -183,10 +200,16 @@
 #define ES_PIECE_BYTES_MEAN_MAX                                                                    \
     24u /* tokenizer: text bytes per id on average; Tekken has about 6 */
 
+_Static_assert(ES_LAG_DROP_MS * 16u < ES_RING_SAMPLES, "the ring holds what may wait");
+_Static_assert(ES_LAG_KEEP_MS < ES_LAG_DROP_MS, "a drop helps");
+_Static_assert(ES_STOP_FINISH_MS + ES_STOP_DRAIN_MS < 1000u, "an end within a second");
 _Static_assert(ES_SAMPLE_RATE *ES_POSITION_MS == ES_POSITION_SAMPLES * 1000u,
                "a position is a whole number of samples");
 _Static_assert((ES_REGION_ALIGN_BYTES & (ES_REGION_ALIGN_BYTES - 1u)) == 0u, "a power of two");
 _Static_assert(ES_PAGE_BYTES % ES_REGION_ALIGN_BYTES == 0u, "regions pack into pages");
+_Static_assert(ES_PAGE_BYTES % ES_GPU_REGION_ALIGN_BYTES == 0u, "regions pack into pages");
+_Static_assert(ES_GPU_REGION_ALIGN_BYTES % ES_REGION_ALIGN_BYTES == 0u, "at least a cache line");
+_Static_assert(ES_CHUNK_BYTES_MAX % ES_PAGE_BYTES == 0u, "a full chunk is whole pages");
 _Static_assert(ES_HUGE_PAGE_BYTES % ES_PAGE_BYTES == 0u, "arenas start at a huge page");
 _Static_assert((ES_RING_SAMPLES & (ES_RING_SAMPLES - 1u)) == 0u, "a ring's size is a power of two");
 _Static_assert(ES_CARD_RATE_MIN >= ES_SOURCE_RATE_MIN && ES_CARD_RATE_MAX <= ES_SOURCE_RATE_MAX,
