@@ -100,7 +100,8 @@ struct es_backend_layout {
 struct es_backend; /* lives in the arena */
 
 struct es_backend_ops {
-    const char *name; /* "cpu", "cuda" */
+    const char *name;           /* "cpu", "cuda" */
+    uint32_t cache_value_bytes; /* of one number in the rings of keys and values: 4 | 2 */
 
     /* Declares every byte that the backend will use, weights apart. */
     void (*layout)(const struct es_model *model, const struct es_backend_config *config,
@@ -147,6 +148,9 @@ struct es_backend_ops {
      * first call after silent positions, with an id. */
     ES_MUST_CHECK enum es_status (*decode)(struct es_backend *backend, const struct es_step *step,
                                            struct es_choice *choice, struct es_error *error);
+
+    /* Waits until what was begun is done: for benchmarks, a stream has no use for it. */
+    ES_MUST_CHECK enum es_status (*wait)(struct es_backend *backend, struct es_error *error);
 
     /* Gives back what is not the arena's memory. NULL is allowed. */
     void (*close)(struct es_backend *backend);

@@ -140,6 +140,13 @@ static enum es_status cpu_decode(struct es_backend *backend, const struct es_ste
 }
 
 /* All of it is in the arena. */
+/* A call that has returned has done its work. */
+static enum es_status cpu_wait(struct es_backend *backend, struct es_error *error) {
+    (void)backend;
+    (void)error;
+    return ES_OK;
+}
+
 static void cpu_close(struct es_backend *backend) {
     (void)backend;
 }
@@ -147,12 +154,14 @@ static void cpu_close(struct es_backend *backend) {
 const struct es_backend_ops *es_backend_cpu(void) {
     static const struct es_backend_ops ops = {
         .name = "cpu",
+        .cache_value_bytes = sizeof(float),
         .layout = cpu_layout,
         .init = cpu_init,
         .reset = cpu_reset,
         .encode = cpu_encode,
         .prefill = cpu_prefill,
         .decode = cpu_decode,
+        .wait = cpu_wait,
         .close = cpu_close,
     };
     return &ops;

@@ -130,6 +130,12 @@ static enum es_status fake_decode(struct es_backend *backend, const struct es_st
     return choose(fake, &call, choice, error);
 }
 
+static enum es_status fake_wait(struct es_backend *backend, struct es_error *error) {
+    (void)backend;
+    (void)error;
+    return ES_OK;
+}
+
 static void fake_close(struct es_backend *backend) {
     (void)backend;
 }
@@ -137,12 +143,14 @@ static void fake_close(struct es_backend *backend) {
 const struct es_backend_ops *es_backend_fake(void) {
     static const struct es_backend_ops ops = {
         .name = "fake",
+        .cache_value_bytes = sizeof(float),
         .layout = fake_layout,
         .init = fake_init,
         .reset = fake_reset,
         .encode = fake_encode,
         .prefill = fake_prefill,
         .decode = fake_decode,
+        .wait = fake_wait,
         .close = fake_close,
     };
     return &ops;
