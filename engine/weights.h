@@ -72,8 +72,8 @@ struct es_decoder_layer {
 };
 
 struct es_weights {
-    /* [encoder.dim, mel_bin_count * 3]. On the host the tap is fastest, as in the file: in * 3 + tap;
-     * on a device it is slowest: tap * in_dim + in, so that a window of frames is one row. */
+    /* [encoder.dim, mel_bin_count * 3]. On the host the tap is fastest, as in the file: in * 3 +
+     * tap; on a device it is slowest: tap * in_dim + in, so that a window of frames is one row. */
     struct es_matrix conv0;
     const float *conv0_bias; /* [encoder.dim] */
     struct es_matrix conv1;  /* [encoder.dim, encoder.dim * 3] */

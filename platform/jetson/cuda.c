@@ -20,7 +20,7 @@ static int minor(int version) {
     return version % 1000 / 10;
 }
 
-/* The driver is looked at first, because every other call says "insufficient driver" without one. */
+/* The driver comes first, because every other call says "insufficient driver" without one. */
 static enum es_status find_driver(struct es_cuda *cuda, struct es_error *error) {
     enum es_status status =
         ES_CUDA_TRY(cuda, error, runtime_get_version(&cuda->runtime_version), "runtime version");

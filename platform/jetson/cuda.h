@@ -1,7 +1,8 @@
 /* cuda.h - the CUDA device: found once, every call checked.
  *
  *   struct es_cuda cuda;
- *   status = es_cuda_open(&cuda, es_cuda_runtime(), &error);    no driver, too old, no BF16: says so
+ *   status = es_cuda_open(&cuda, es_cuda_runtime(), &error);    no driver, too old, no BF16: says
+ *   es_cuda_provider(&cuda, &provider);                         for es_arena_reserve_with
  *   status = es_cuda_memory_take(&cuda, ES_MEM_DEVICE, bytes, &pointer, &error);
  *   status = es_cuda_launch(&cuda, &kernel, &grid, args, &error);
  *   es_cuda_close(&cuda);
@@ -14,7 +15,7 @@
  * then the engine thread). */
 #pragma once
 
-#include "platform/plan.h"
+#include "platform/arena.h"
 #include "platform/status.h"
 
 #include <stdbool.h>
@@ -51,16 +52,17 @@ struct es_cuda {
 /* The table that calls the CUDA runtime itself. */
 const struct es_cuda_calls *es_cuda_runtime(void);
 
-/* Picks device 0, checks driver and compute capability (BF16 needs 80) and makes the stream (blocking
- * synchronization: the default may spin a core). Kernels are loaded one by one, with
+/* Picks device 0, checks driver and compute capability (BF16 needs 80) and makes the stream
+ * (blocking synchronization: the default may spin a core). Kernels are loaded one by one, with
  * es_cuda_kernel_load, not by CUDA_MODULE_LOADING=EAGER: that would load every kernel of cuBLAS,
- * too, hundreds of MB of which a handful are used, and would have to be set in the environment. After
- * a failure nothing is left open; es_cuda_close is allowed, and does nothing. */
+ * too, hundreds of MB of which a handful are used, and would have to be set in the environment.
+ * After a failure nothing is left open; es_cuda_close is allowed, and does nothing. */
 ES_MUST_CHECK enum es_status es_cuda_open(struct es_cuda *cuda, const struct es_cuda_calls *calls,
                                           struct es_error *error);
 
-/* The same on at least `sm_count` SMs of the device (a green context), for tests: what a small board
- * would compute. ES_ERR_HARDWARE where driver or device cannot. cuda->sm_count says what it is. */
+/* The same on at least `sm_count` SMs of the device (a green context), for tests: what a small
+ * board would compute. ES_ERR_HARDWARE where driver or device cannot. cuda->sm_count says what it
+ * is. */
 ES_MUST_CHECK enum es_status es_cuda_open_partly(struct es_cuda *cuda,
                                                  const struct es_cuda_calls *calls,
                                                  uint32_t sm_count, struct es_error *error);
@@ -78,6 +80,10 @@ void es_cuda_memory_give_back(struct es_cuda *cuda, enum es_mem_kind kind, void 
 /* What is left: of the device; of the board (MemAvailable) where the GPU is integrated. */
 ES_MUST_CHECK enum es_status es_cuda_memory_available(struct es_cuda *cuda, size_t *bytes,
                                                       struct es_error *error);
+
+/* What es_arena_reserve_with wants: takes from this device and zeroes, on the GPU's side what is the
+ * GPU's. The provider borrows `cuda`, which must outlive the arena. */
+void es_cuda_provider(struct es_cuda *cuda, struct es_memory_provider *provider);
 
 /* -- work on the stream, in order; all of it can be captured ----------------------------------- */
 
@@ -100,7 +106,7 @@ struct es_cuda_grid {
     uint32_t thread_count;  /* of a block */
     size_t shared_bytes;    /* dynamic; es_cuda_kernel_allow first where above 48 KiB */
     bool is_dependent;      /* may start before its predecessor ended: it waits itself, with
-                             * es_grid_wait (engine/cuda/grid.cuh), before it reads what that wrote */
+                             * es_grid_wait (engine/cuda/grid.cuh), before it reads what others wrote */
 };
 
 ES_MUST_CHECK enum es_status es_cuda_launch(struct es_cuda *cuda,
@@ -122,7 +128,7 @@ ES_MUST_CHECK enum es_status es_cuda_kernel_allow(struct es_cuda *cuda,
 /* Waits until everything enqueued has run; errors of kernels surface here. */
 ES_MUST_CHECK enum es_status es_cuda_wait(struct es_cuda *cuda, struct es_error *error);
 
-/* -- graphs (captured at boot, launched after) -------------------------------------------------- */
+/* -- graphs (captured at boot, launched after) ------------------------------------------------- */
 
 struct es_cuda_graph {
     void *executable; /* cudaGraphExec_t; NULL before es_cuda_graph_end */
@@ -140,7 +146,7 @@ ES_MUST_CHECK enum es_status es_cuda_graph_launch(struct es_cuda *cuda,
                                                   struct es_error *error);
 void es_cuda_graph_close(struct es_cuda *cuda, struct es_cuda_graph *graph);
 
-/* -- events: order and time --------------------------------------------------------------------- */
+/* -- events: order and time -------------------------------------------------------------------- */
 
 struct es_cuda_event {
     void *event; /* cudaEvent_t */

@@ -2,6 +2,8 @@
 #include "platform/jetson/cuda_check.h"
 #include "platform/memory.h"
 
+#include <string.h>
+
 static const double mib = 1024.0 * 1024.0;
 
 static enum es_status fail_full(struct es_cuda *cuda, enum es_mem_kind kind, size_t bytes,
@@ -37,8 +39,8 @@ static cudaError_t take_shared(struct es_cuda *cuda, size_t bytes, void **memory
     return result;
 }
 
-/* Where CPU and GPU cannot both touch managed memory, it belongs to the stream from here on: kernels
- * of no other stream wait for it, and the CPU keeps away. */
+/* Where CPU and GPU cannot both touch managed memory, it belongs to the stream from here on:
+ * kernels of no other stream wait for it, and the CPU keeps away. */
 static cudaError_t take_unified(struct es_cuda *cuda, size_t bytes, void **memory) {
     cudaError_t result = cuda->calls->managed_alloc(memory, bytes, cudaMemAttachGlobal);
     if (result != cudaSuccess || cuda->has_concurrent_access) {
@@ -102,4 +104,45 @@ enum es_status es_cuda_memory_available(struct es_cuda *cuda, size_t *bytes,
     }
     size_t total_bytes = 0;
     return ES_CUDA_TRY(cuda, error, mem_get_info(bytes, &total_bytes), "free memory");
+}
+
+/* -- the arena's provider ---------------------------------------------------------------------- */
+
+static enum es_status take_zeroed(void *context, enum es_mem_kind kind, size_t bytes, void **memory,
+                                  struct es_error *error) {
+    struct es_cuda *cuda = context;
+    enum es_status status = es_cuda_memory_take(cuda, kind, bytes, memory, error);
+    if (status == ES_OK && kind == ES_MEM_SHARED) {
+        memset(*memory, 0, bytes); /* pinned memory is the CPU's as much as the GPU's */
+    } else if (status == ES_OK) {
+        status = es_cuda_fill(cuda, *memory, 0, bytes, error);
+    }
+    if (status != ES_OK) {
+        es_cuda_memory_give_back(cuda, kind, *memory);
+        *memory = NULL;
+    }
+    return status;
+}
+
+static enum es_status settle(void *context, struct es_error *error) {
+    return es_cuda_wait(context, error);
+}
+
+static void give_back(void *context, enum es_mem_kind kind, void *memory) {
+    es_cuda_memory_give_back(context, kind, memory);
+}
+
+static enum es_status available(void *context, size_t *bytes, struct es_error *error) {
+    return es_cuda_memory_available(context, bytes, error);
+}
+
+void es_cuda_provider(struct es_cuda *cuda, struct es_memory_provider *provider) {
+    *provider = (struct es_memory_provider){
+        .context = cuda,
+        .shares_host_memory = cuda->is_integrated,
+        .take = take_zeroed,
+        .settle = settle,
+        .give_back = give_back,
+        .available = available,
+    };
 }

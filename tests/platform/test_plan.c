@@ -31,7 +31,7 @@ ES_TEST("regions are aligned, in order, and do not overlap") {
         end_bytes = plan.regions[i].offset_bytes + sizes[i];
     }
     /* 64 + 64 + 64 + 128 + 4096 + 100032 + 64, in whole pages */
-    ES_EXPECT_EQ(plan.kind_bytes[ES_MEM_HOST], 104512);
+    ES_EXPECT_EQ(plan.chunks[0].bytes, 104512);
     ES_EXPECT_EQ(es_plan_total_bytes(&plan, ES_MEM_HOST), 106496);
 }
 
@@ -88,9 +88,14 @@ static void add_long_name(void) {
     es_plan_add(&plan, ES_MEM_HOST, "a name that does not fit in forty bytes!", 1);
 }
 
+static void add_larger_than_a_chunk(void) {
+    es_plan_add(&plan, ES_MEM_DEVICE, "a", ES_CHUNK_BYTES_MAX + 1u);
+}
+
 ES_TEST("mistakes of a layout function are faults") {
-    static void (*const mistakes[])(void) = {add_empty,           add_same_name, add_too_large,
-                                             add_overflowing_sum, add_too_many,  add_long_name};
+    static void (*const mistakes[])(void) = {
+        add_empty,    add_same_name, add_too_large,          add_overflowing_sum,
+        add_too_many, add_long_name, add_larger_than_a_chunk};
     for (size_t i = 0; i < sizeof mistakes / sizeof mistakes[0]; i++) {
         es_plan_init(&plan);
         struct child_result result = child_run(mistakes[i]);
@@ -99,4 +104,55 @@ ES_TEST("mistakes of a layout function are faults") {
         ES_EXPECT_EQ(WTERMSIG(result.wait_status), SIGABRT);
         ES_EXPECT_CONTAINS(result.text, "plan.c:");
     }
+}
+
+ES_TEST("a GPU's regions lie in chunks of at most 256 MiB, and none straddles two") {
+    static const size_t sizes[] = {
+        200u << 20, 56u << 20, 1, ES_CHUNK_BYTES_MAX, 1, ES_CHUNK_BYTES_MAX - 256, 256, 300};
+    static const uint32_t chunks[] = {0, 0, 1, 2, 3, 3, 4, 4};
+    es_plan_init(&plan);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "region %zu", i);
+        es_plan_add(&plan, ES_MEM_DEVICE, name, sizes[i]);
+    }
+    size_t asked_bytes = 0;
+    for (uint32_t i = 0; i < plan.region_count; i++) {
+        const struct es_plan_region *region = &plan.regions[i];
+        ES_EXPECT_EQ(region->chunk, chunks[i]);
+        ES_EXPECT_EQ(region->offset_bytes % ES_GPU_REGION_ALIGN_BYTES, 0);
+        ES_EXPECT(region->offset_bytes + region->bytes <= plan.chunks[region->chunk].bytes);
+        asked_bytes += region->bytes;
+    }
+    ES_EXPECT_EQ(plan.chunk_count, 5);
+    size_t chunk_bytes = 0;
+    for (uint32_t i = 0; i < plan.chunk_count; i++) {
+        ES_EXPECT(es_plan_chunk_bytes(&plan, i) <= ES_CHUNK_BYTES_MAX);
+        chunk_bytes += es_plan_chunk_bytes(&plan, i);
+    }
+    ES_EXPECT_EQ(es_plan_total_bytes(&plan, ES_MEM_DEVICE), chunk_bytes);
+    ES_EXPECT(chunk_bytes - asked_bytes < plan.chunk_count * 2 * ES_PAGE_BYTES);
+}
+
+ES_TEST("chunks of several kinds are filled side by side") {
+    es_plan_init(&plan);
+    es_plan_add(&plan, ES_MEM_DEVICE, "a", 1000);
+    es_plan_add(&plan, ES_MEM_UNIFIED, "b", 1000);
+    es_plan_add(&plan, ES_MEM_DEVICE, "c", 1000);
+    es_plan_add(&plan, ES_MEM_UNIFIED, "d", 1000);
+    ES_EXPECT_EQ(plan.chunk_count, 2);
+    ES_EXPECT_EQ(plan.regions[2].chunk, 0);
+    ES_EXPECT_EQ(plan.regions[2].offset_bytes, 1024);
+    ES_EXPECT_EQ(plan.regions[3].chunk, 1);
+    ES_EXPECT_EQ(es_plan_total_bytes(&plan, ES_MEM_UNIFIED), 4096);
+}
+
+ES_TEST("the host is one block, however large") {
+    es_plan_init(&plan);
+    es_plan_add(&plan, ES_MEM_HOST, "a", (size_t)3 << 30);
+    es_plan_add(&plan, ES_MEM_DEVICE, "b", 1);
+    es_plan_add(&plan, ES_MEM_HOST, "c", (size_t)3 << 30);
+    ES_EXPECT_EQ(plan.chunk_count, 2);
+    ES_EXPECT_EQ(plan.regions[2].chunk, 0);
+    ES_EXPECT_EQ(es_plan_total_bytes(&plan, ES_MEM_HOST), (size_t)6 << 30);
 }

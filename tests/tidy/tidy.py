@@ -18,21 +18,29 @@ FUNCTION_LINES_MAX = 80
 # A folder is a layer: which folders its files may include from. The longest match counts.
 LAYERS = {
     "platform": {"platform"},
+    "platform/jetson": {"platform/jetson", "platform"},
     "audio": {"audio", "platform"},
     "board": {"board", "platform"},
     "engine": {"engine", "platform"},
     "engine/cpu": {"engine/cpu", "engine", "platform"},
-    "app": {"app", "audio", "board", "engine", "engine/cpu", "platform"},
-    "tools": {"tools", "audio", "engine", "engine/cpu", "platform"},
-    "tests": {"tests", "tools", "app", "audio", "board", "engine", "engine/cpu", "platform"},
+    "engine/cuda": {"engine/cuda", "engine", "platform/jetson", "platform"},
+    "app": {"app", "audio", "board", "engine", "engine/cpu", "engine/cuda", "platform/jetson",
+            "platform"},
+    "tools": {"tools", "audio", "engine", "engine/cpu", "engine/cuda", "platform/jetson",
+              "platform"},
+    "tests": {"tests", "tools", "app", "audio", "board", "engine", "engine/cpu", "engine/cuda",
+              "platform/jetson", "platform"},
     "tests/platform": {"tests", "platform"},
+    "tests/jetson": {"tests", "tools", "engine", "platform/jetson", "platform"},
     "tests/audio": {"tests", "audio", "platform"},
     "tests/board_unit": {"tests", "board", "platform"},
     "tests/engine": {"tests", "tools", "engine", "platform"},
     "tests/engine_cpu": {"tests", "tools", "engine/cpu", "engine", "platform"},
+    "tests/engine_cuda": {"tests", "tools", "engine/cuda", "engine", "engine/cpu",
+                          "platform/jetson", "platform"},
     "tests/board/virtual": {"tests", "audio", "platform"},
 }
-LIBRARIES = {"platform", "audio", "board", "engine", "engine/cpu"}
+LIBRARIES = {"platform", "platform/jetson", "audio", "board", "engine", "engine/cpu", "engine/cuda"}
 SKIPPED_FOLDERS = {".git", ".venv", "build", "__pycache__"}
 
 ALLOCATION = re.compile(
