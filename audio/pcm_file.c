@@ -264,7 +264,8 @@ static enum es_status open_buffers(struct file_source *self, struct es_error *er
         return es_fail(error, ES_ERR_HARDWARE, "%s: out of memory; free some and try again",
                        self->path);
     }
-    return es_resampler_open(&self->resampler, self->base.info.sample_rate, error);
+    return es_resampler_open(&self->resampler, self->base.info.sample_rate, ES_RESAMPLE_BEST,
+                             error);
 }
 
 enum es_status es_pcm_open_file(struct es_pcm **source, const char *path, struct es_error *error) {

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define QUALITY 10
 #define ZERO_COUNT 256u
 
 struct es_resampler {
@@ -19,7 +18,7 @@ struct es_resampler {
 };
 
 enum es_status es_resampler_open(struct es_resampler **resampler, uint32_t rate,
-                                 struct es_error *error) {
+                                 enum es_resample_quality quality, struct es_error *error) {
     ES_ASSERT(rate >= ES_SOURCE_RATE_MIN);
     ES_ASSERT(rate <= ES_SOURCE_RATE_MAX);
     struct es_resampler *self = calloc(1, sizeof *self);
@@ -29,17 +28,31 @@ enum es_status es_resampler_open(struct es_resampler **resampler, uint32_t rate,
     self->rate = rate;
     if (rate != ES_SAMPLE_RATE) {
         int code = 0;
-        self->filter = speex_resampler_init(1, rate, ES_SAMPLE_RATE, QUALITY, &code);
+        self->filter = speex_resampler_init(1, rate, ES_SAMPLE_RATE,
+                                            quality == ES_RESAMPLE_BEST ? 10 : 5, &code);
         if (self->filter == NULL) {
             free(self);
             return es_fail(error, ES_ERR_HARDWARE,
                            "resampler: %u Hz to %u Hz cannot be set up (%s); give 16 kHz audio",
                            rate, ES_SAMPLE_RATE, speex_resampler_strerror(code));
         }
-        speex_resampler_skip_zeros(self->filter);
     }
+    es_resampler_reset(self);
     *resampler = self;
     return ES_OK;
+}
+
+void es_resampler_reset(struct es_resampler *resampler) {
+    if (resampler->filter != NULL) {
+        (void)speex_resampler_reset_mem(resampler->filter);
+        (void)speex_resampler_skip_zeros(resampler->filter);
+    }
+    resampler->in_count = 0;
+    resampler->out_count = 0;
+}
+
+uint32_t es_resampler_rate(const struct es_resampler *resampler) {
+    return resampler->rate;
 }
 
 static size_t at_most(size_t count, size_t limit) {

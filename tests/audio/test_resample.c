@@ -11,11 +11,14 @@
 static float in[IN_COUNT_MAX];
 static float out[OUT_COUNT_MAX];
 
+static enum es_resample_quality quality;
+
 /* Resamples all of `in` in pushes of `chunk`; returns the number of samples in `out`. */
 static size_t resample(uint32_t rate, size_t in_count, size_t chunk) {
     struct es_resampler *resampler = NULL;
     struct es_error error;
-    ES_EXPECT_EQ(es_resampler_open(&resampler, rate, &error), ES_OK);
+    ES_EXPECT_EQ(es_resampler_open(&resampler, rate, quality, &error), ES_OK);
+    ES_EXPECT_EQ(es_resampler_rate(resampler), rate);
     size_t given = 0, n = 0;
     for (size_t i = 0; i < in_count;) {
         size_t taken = in_count - i < chunk ? in_count - i : chunk;
@@ -112,4 +115,63 @@ ES_TEST("the samples do not depend on how the input is cut") {
     memcpy(whole, out, count * sizeof out[0]);
     ES_EXPECT_EQ(resample(22050, 22050, 7), count);
     ES_EXPECT(memcmp(whole, out, count * sizeof out[0]) == 0);
+}
+
+ES_TEST("the live filter holds back 2.5 ms, and folds nothing that is heard") {
+    static const uint32_t rates[] = {44100, 48000, 96000};
+    for (size_t r = 0; r < sizeof rates / sizeof rates[0]; r++) {
+        struct es_resampler *resampler = NULL;
+        struct es_error error;
+        ES_EXPECT_EQ(es_resampler_open(&resampler, rates[r], ES_RESAMPLE_LIVE, &error), ES_OK);
+        size_t taken = rates[r] / 10;
+        for (size_t i = 0; i < taken; i++) {
+            in[i] = (float)sin(2.0 * acos(-1.0) * 9500.0 * (double)i / rates[r]);
+        }
+        const size_t given = es_resampler_push(resampler, in, &taken, out, OUT_COUNT_MAX);
+        ES_EXPECT_EQ(taken, rates[r] / 10);
+        const double held_ms = 100.0 - (double)given / 16.0;
+        double worst = 1e-20;
+        for (size_t i = 100; i < given; i++) {
+            worst = fmax(worst, fabs((double)out[i]));
+        }
+        es_test_note("%u Hz: %.2f ms; 9.5 kHz at full scale leaves %.1f dB", rates[r], held_ms,
+                     20.0 * log10(worst));
+        ES_EXPECT(held_ms > 0.0);
+        ES_EXPECT(held_ms <= 2.6);
+        ES_EXPECT(worst < 1e-3);
+        es_resampler_close(resampler);
+    }
+}
+
+ES_TEST("a tone through the live filter keeps its frequency, height and place") {
+    quality = ES_RESAMPLE_LIVE;
+    const double step = 2.0 * acos(-1.0) * 1000.0;
+    for (size_t i = 0; i < 24000; i++) {
+        in[i] = (float)(0.5 * sin(step * (double)i / 48000.0));
+    }
+    ES_EXPECT_EQ(resample(48000, 24000, 480), 8000);
+    quality = ES_RESAMPLE_BEST;
+    double worst = 0.0;
+    for (size_t i = 1600; i < 6400; i++) {
+        worst = fmax(worst, fabs((double)out[i] - 0.5 * sin(step * (double)i / 16000.0)));
+    }
+    es_test_note("greatest error %.1e", worst);
+    ES_EXPECT_NEAR(worst, 0.0, 1e-3);
+}
+
+ES_TEST("after a reset a stream comes out as from a new one") {
+    static float again[OUT_COUNT_MAX];
+    for (size_t i = 0; i < 4410; i++) {
+        in[i] = (float)sin((double)i * 0.05);
+    }
+    struct es_resampler *resampler = NULL;
+    struct es_error error;
+    ES_EXPECT_EQ(es_resampler_open(&resampler, 44100, ES_RESAMPLE_LIVE, &error), ES_OK);
+    size_t taken = 4410;
+    const size_t given = es_resampler_push(resampler, in, &taken, out, OUT_COUNT_MAX);
+    es_resampler_reset(resampler);
+    taken = 4410;
+    ES_EXPECT_EQ(es_resampler_push(resampler, in, &taken, again, OUT_COUNT_MAX), given);
+    ES_EXPECT(memcmp(out, again, given * sizeof out[0]) == 0);
+    es_resampler_close(resampler);
 }
