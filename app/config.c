@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GAIN_DB_MIN (-30)
-#define GAIN_DB_MAX 60
+#define GAIN_DB_MIN (-40) /* as gain.h takes them */
+#define GAIN_DB_MAX 40
 
 /* Where a value comes from, for messages. */
 struct reading {
@@ -109,7 +109,8 @@ static bool take(struct es_config *config, const struct es_config_key *key, cons
         *(uint32_t *)field = (uint32_t)number;
         return true;
     case ES_CONFIG_KIND_NUMBER:
-        if (!read_whole(value, (long)key->min, (long)key->max, &number)) {
+        if (!read_whole(value, 0, (long)key->max, &number) ||
+            (number < (long)key->min && !(number == 0 && key->takes_zero))) {
             return false;
         }
         *(uint32_t *)field = (uint32_t)number;
@@ -267,6 +268,10 @@ enum es_status es_config_set(struct es_config *config, const char *setting,
     }
     *equals = '\0';
     return assign(&reading, bare(line), bare(equals + 1));
+}
+
+bool es_config_has(const char *value) {
+    return strcmp(value, "none") != 0;
 }
 
 void es_config_defaults(struct es_config *config) {

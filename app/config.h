@@ -17,7 +17,7 @@
 
 #include <stdio.h>
 
-enum es_config_format { ES_CONFIG_TEXT, ES_CONFIG_JSONL };
+enum es_config_format { ES_CONFIG_TEXT, ES_CONFIG_ASCII, ES_CONFIG_JSONL };
 enum es_config_level { ES_CONFIG_LEVEL_LOW, ES_CONFIG_LEVEL_HIGH };
 
 struct es_config {
@@ -25,31 +25,36 @@ struct es_config {
     char model[ES_CONFIG_VALUE_BYTES];
     uint32_t backend; /* enum es_backend_choice */
     uint32_t delay_ms;
-    uint32_t encoder_cadence; /* positions per encoder call */
+    uint32_t encoder_cadence; /* the exponent: 2^n positions per encoder call */
     uint32_t kv_window;       /* decoder positions; 0: the model's own */
     uint32_t threads;         /* 0: as many as the process may run on */
     uint32_t blank_guard;     /* bool */
     /* hearing */
     char microphone[ES_CONFIG_VALUE_BYTES]; /* "auto", a card's id or name, an ALSA name */
+    uint32_t channel;                       /* 0: the average of all */
     char gain[ES_CONFIG_VALUE_BYTES];       /* "auto" or decibels */
     uint32_t is_gain_auto;                  /* bool, from `gain` */
     int32_t gain_db;                        /* from `gain` */
     /* writing */
-    char uart[ES_CONFIG_VALUE_BYTES]; /* "pty", "-", "none", a path, an address */
+    char uart[ES_CONFIG_VALUE_BYTES]; /* "pty", "board", "none", a path, an address */
     uint32_t baud;
     uint32_t uart_format; /* enum es_config_format */
     uint32_t pause_ms;
-    char journal[ES_CONFIG_VALUE_BYTES]; /* a path, or empty for none */
+    char journal[ES_CONFIG_VALUE_BYTES]; /* a path, or "none" */
     uint32_t journal_mib;
     /* the board */
     char board[ES_CONFIG_VALUE_BYTES];
-    char led[ES_CONFIG_VALUE_BYTES];      /* a line in the board's words, or empty */
+    char led[ES_CONFIG_VALUE_BYTES];      /* a line in the board's words, or "none" */
     char step_led[ES_CONFIG_VALUE_BYTES]; /* the same */
     uint32_t led_active;                  /* enum es_config_level */
-    char mute[ES_CONFIG_VALUE_BYTES];     /* a line, or empty for no switch */
+    char mute[ES_CONFIG_VALUE_BYTES];     /* a line, or "none" for no switch */
     uint32_t mute_active;                 /* enum es_config_level: the level that means muted */
+    uint32_t must_lock;                   /* bool: memory that can be swapped out is a failure */
     uint32_t log_level;                   /* enum es_log_level */
 };
+
+/* "none" stands for nothing in texts. */
+bool es_config_has(const char *value);
 
 /* Every key as the table has it. */
 void es_config_defaults(struct es_config *config);

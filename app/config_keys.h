@@ -22,6 +22,7 @@ struct es_config_key {
     size_t offset; /* in struct es_config */
     uint32_t min;  /* NUMBER */
     uint32_t max;
+    bool takes_zero;           /* NUMBER: 0 is allowed, too */
     const char *const *words;  /* WORD: ends with NULL */
     const char *default_value; /* as it would stand in the file; "" for nothing */
     const char *range;         /* for people: unit and what may be written */

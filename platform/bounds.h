@@ -104,6 +104,14 @@
 
 /* -- the supervisor ---------------------------------------------------------------------------- */
 #define ES_NOTIFY_BYTES_MAX 512u /* a STATUS= line is for a terminal */
+/* A stage that has not moved for so long stands still. Opening a USB card may take the kernel two
+ * seconds; a missing one is looked for every second; a model that is ten times too slow for its
+ * board makes a step per second, and a long delay begins with 2.5 s of prompt. */
+#define ES_STALL_CAPTURE_MS 4000u
+#define ES_STALL_MICROPHONE_MS 4000u
+#define ES_STALL_ENGINE_MS 5000u
+#define ES_STATUS_MS 2000u    /* between two STATUS= lines */
+#define ES_CLOCK_JUMP_MS 500u /* a time of day that is off by more was set, and not slewed */
 #define ES_TICK_MS 20u /* the control plane: a LED answers a switch before a finger has left it */
 
 /* -- the engine of an appliance ---------------------------------------------------------------- */
@@ -201,6 +209,8 @@
     24u /* tokenizer: text bytes per id on average; Tekken has about 6 */
 
 _Static_assert(ES_LAG_DROP_MS * 16u < ES_RING_SAMPLES, "the ring holds what may wait");
+_Static_assert(ES_STALL_MICROPHONE_MS > ES_CAPTURE_RETRY_MS_MAX + ES_CAPTURE_STALL_MS,
+               "looking for a microphone is no stall");
 _Static_assert(ES_LAG_KEEP_MS < ES_LAG_DROP_MS, "a drop helps");
 _Static_assert(ES_STOP_FINISH_MS + ES_STOP_DRAIN_MS < 1000u, "an end within a second");
 _Static_assert(ES_SAMPLE_RATE *ES_POSITION_MS == ES_POSITION_SAMPLES * 1000u,
