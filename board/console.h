@@ -9,7 +9,8 @@
  *
  * Two modes. `text` is for a dumb terminal: words as they come, after a pause a new line that
  * starts with [hh:mm:ss], events as lines that start with `#`, CR LF; control characters and
- * broken UTF-8 become U+FFFD (ASCII: '?'). `jsonl` is one object per word and per event.
+ * broken UTF-8 become U+FFFD (ASCII: '?'). A line also ends when nothing came for the length of a
+ * pause, for programs that read lines. `jsonl` is one object per word and per event, LF.
  *
  * Producers copy into a lane of their own (queue.h), wake the writer, and never wait. The writer
  * formats, merges, and puts into the UART's ring; what finds no room is counted and said in the
@@ -19,6 +20,7 @@
 #include "board/queue.h"
 #include "board/uart.h"
 #include "board/word.h"
+#include "platform/thread.h"
 #include "platform/utf8.h"
 
 #include <pthread.h>
@@ -53,31 +55,33 @@ struct es_console_counters {
 struct es_console {
     struct es_console_config config;
     struct es_queue lanes[ES_LANE_COUNT];
-    struct es_uart uart;      /* the writer's */
-    struct es_utf8 utf8;      /* of the piece lane */
-    bool is_in_line;          /* the last byte was no line end */
-    bool has_text;            /* a stamp has been written */
-    uint64_t last_ms;         /* recording time of the last text */
-    uint64_t said_lost_bytes; /* of all that was lost, how much the stream has told */
-    uint64_t said_open_count;
-    _Atomic int64_t clock_ms;     /* es_console_set_clock */
-    _Atomic uint64_t ticket;      /* the order of records across lanes */
-    pthread_mutex_t shared_mutex; /* guards `shared`; producers never take it */
-    struct es_console_counters shared;
-    struct es_error shared_failure;
-    char shared_path[ES_DEVICE_NAME_BYTES];
-    int wake_fd;
+    _Atomic uint64_t ticket;  /* the order of records across lanes */
+    _Atomic int64_t clock_ms; /* es_console_set_clock */
+    int wake_fd;              /* -1: never started, or stopped */
     atomic_bool is_stopping;
     uint32_t drain_ms;
-    bool is_started;
-    pthread_t thread;
+    struct es_thread thread;
+    /* the writer's */
+    struct es_uart uart;
+    struct es_utf8 utf8;      /* of the pieces */
+    bool is_in_line;          /* the last byte was no line end */
+    uint64_t last_ms;         /* recording time of the last text */
+    uint64_t last_put_ms;     /* es_clock_ns of it */
+    uint64_t said_lost_bytes; /* of all that was lost, how much the stream has told */
+    uint64_t said_open_count;
+    /* for others; producers never take the mutex */
+    pthread_mutex_t shared_mutex;
+    struct es_console_counters shared;
+    struct es_error shared_failure;
+    struct es_error shared_notice;
+    char shared_path[ES_DEVICE_NAME_BYTES];
 };
 
 void es_console_layout(struct es_plan *plan, struct es_console_layout *layout);
 
 /* Binds, makes the wake-up descriptor, and tries to open the line once. ES_OK also when the line is
  * not there (es_console_failure tells why; the writer goes on trying), unless the name or baud can
- * never be right (ES_ERR_USAGE) . Main thread. */
+ * never be right (ES_ERR_USAGE). Main thread. */
 ES_MUST_CHECK enum es_status es_console_init(struct es_console *console,
                                              const struct es_console_config *config,
                                              const struct es_console_layout *layout,
@@ -100,12 +104,14 @@ void es_console_event(struct es_console *console, enum es_lane lane, const struc
 
 /* -- any thread -------------------------------------------------------------------------------- */
 
-/* Stamps show the time of day: `unix_ms` (with the time zone's offset) was when recording time was
- * 0. Before this call they show recording time. */
+/* Stamps show the time of day: `unix_ms` (with the time zone's offset added) was when recording time
+ * was 0. Before this call they show recording time. */
 void es_console_set_clock(struct es_console *console, int64_t unix_ms);
 struct es_console_counters es_console_counters(struct es_console *console);
 /* Why the line is closed: a copy. "" while it is open. */
 void es_console_failure(struct es_console *console, struct es_error *error);
+/* What the last opening found: another program that has the line open, too. "" for nothing. */
+void es_console_notice(struct es_console *console, struct es_error *error);
 /* "/dev/pts/3": a copy into path [ES_DEVICE_NAME_BYTES]; "" when it was never open. */
 void es_console_path(struct es_console *console, char *path);
 

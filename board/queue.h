@@ -8,6 +8,7 @@
  * what is in order stays in order, and the counters say what is missing. */
 #pragma once
 
+#include "board/word.h"
 #include "platform/bounds.h"
 
 #include <stdatomic.h>
@@ -52,6 +53,15 @@ bool es_queue_push(struct es_queue *queue, const struct es_record *record);
 /* Consumer. false: empty. The record is copied out and stays until es_queue_pop. */
 bool es_queue_peek(struct es_queue *queue, struct es_record *record);
 void es_queue_pop(struct es_queue *queue);
+
+/* Consumer of lanes [ES_LANE_COUNT]: the one whose next record has the lowest ticket, and that
+ * record; NULL when all are empty. A record that is being pushed right now may come after one with
+ * a higher ticket. */
+struct es_queue *es_queue_oldest(struct es_queue *lanes, struct es_record *record);
+
+/* Fill all of a record but its ticket and stamp. */
+void es_record_word(struct es_record *record, const struct es_word *word);
+void es_record_event(struct es_record *record, const struct es_event *event);
 
 /* Any thread; records and their text that found no room. */
 uint64_t es_queue_lost_records(const struct es_queue *queue);

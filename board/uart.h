@@ -53,11 +53,14 @@ struct es_uart {
     uint8_t *ring; /* [ES_UART_RING_BYTES] in the arena */
     uint32_t head; /* bytes ever put and taken, modulo 2^32 */
     uint32_t tail;
+    bool is_pty;
     bool is_stuck;
     uint64_t retry_at_ms;
     uint32_t backoff_ms;
     uint64_t closed_at_ms;   /* when it went away; 0 before the first opening */
-    struct es_error failure; /* why it is closed */
+    uint64_t away_ms;        /* how long it was away, the last time */
+    struct es_error failure; /* why it is closed; "" while it is open */
+    struct es_error notice;  /* what the last opening found: another program at the line; or "" */
 };
 
 void es_uart_layout(struct es_plan *plan, struct es_uart_layout *layout);
@@ -68,7 +71,7 @@ void es_uart_init(struct es_uart *uart, const struct es_uart_config *config,
 
 /* One attempt. ES_ERR_HARDWARE names the device and the remedy: not there; EACCES: the group
  * dialout; EBUSY: who holds it; a baud that the driver cannot do. ES_ERR_USAGE: no such name
- * possible. `now_ms` is of es_clock_ns. After a failure es_uart_poll tries again. */
+ * possible, or no such speed. `now_ms` is of es_clock_ns. After a failure es_uart_poll tries again. */
 ES_MUST_CHECK enum es_status es_uart_open(struct es_uart *uart, uint64_t now_ms,
                                           struct es_error *error);
 
@@ -78,6 +81,8 @@ bool es_uart_is_open(const struct es_uart *uart);
 
 /* Takes all bytes or none (false, counted as lost). */
 bool es_uart_put(struct es_uart *uart, const char *bytes, uint32_t byte_count);
+/* Counts bytes that the caller had and did not put. */
+void es_uart_lose(struct es_uart *uart, uint64_t byte_count);
 uint32_t es_uart_waiting_bytes(const struct es_uart *uart);
 uint32_t es_uart_room_bytes(const struct es_uart *uart);
 
@@ -87,7 +92,8 @@ uint32_t es_uart_room_bytes(const struct es_uart *uart);
 uint32_t es_uart_poll(struct es_uart *uart, uint64_t now_ms);
 int es_uart_fd(const struct es_uart *uart); /* for poll(2); -1 while closed */
 
-/* Bytes that the kernel still holds, where the driver says so; 0 where it does not. */
+/* Bytes that the kernel still holds (pty: that no reader has fetched), where the driver says so; 0
+ * where it does not. */
 uint32_t es_uart_kernel_bytes(const struct es_uart *uart);
 
 /* Drops what waits in the kernel (closing a stuck line would wait for 30 s) and closes. */
