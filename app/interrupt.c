@@ -7,16 +7,25 @@
 #include <unistd.h>
 
 static volatile sig_atomic_t is_graceful;
-static volatile sig_atomic_t came;
+static volatile sig_atomic_t came; /* the signal's number */
+static volatile sig_atomic_t has_hung_up;
+static void (*last_act)(void);
 
 static void on_signal(int number) {
     if (number == SIGALRM) {
         return;
     }
+    if (number == SIGHUP) {
+        has_hung_up = 1;
+        return;
+    }
     if (!is_graceful || came) {
+        if (last_act != NULL) {
+            last_act();
+        }
         _exit(es_status_exit_code(ES_ERR_INTERRUPTED));
     }
-    came = 1;
+    came = number;
     /* Between the look at the flag and the read there is a gap; a signal in it would wait for the
      * next sample of a silent pipe. */
     (void)alarm(1);
@@ -40,4 +49,21 @@ void es_interrupt_make_graceful(void) {
 
 bool es_interrupt_came(void) {
     return came != 0;
+}
+
+bool es_interrupt_was_polite(void) {
+    return came == SIGTERM;
+}
+
+void es_interrupt_set_last_act(void (*act)(void)) {
+    last_act = act;
+    struct sigaction action = {.sa_handler = on_signal};
+    (void)sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGHUP, &action, NULL);
+}
+
+bool es_interrupt_take_hangup(void) {
+    bool took = has_hung_up != 0;
+    has_hung_up = 0;
+    return took;
 }

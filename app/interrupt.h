@@ -13,3 +13,11 @@
 void es_interrupt_install(void);
 void es_interrupt_make_graceful(void);
 bool es_interrupt_came(void);
+/* The one that came was SIGTERM: a service manager's, not a person's. */
+bool es_interrupt_was_polite(void);
+
+/* For a program that goes on for ever: what the second signal does before it ends everything.
+ * Async-signal-safe; also makes SIGHUP a flag instead of the end. */
+void es_interrupt_set_last_act(void (*act)(void));
+/* True once after each SIGHUP. */
+bool es_interrupt_take_hangup(void);

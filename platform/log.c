@@ -8,9 +8,18 @@
 #include <string.h>
 #include <unistd.h>
 
+static enum es_log_level limit = ES_LOG_INFO;
+
+void es_log_limit(enum es_log_level level) {
+    limit = level;
+}
+
 void es_log(enum es_log_level level, const char *format, ...) {
     static const char *const prefixes[] = {"earshot: error: ", "earshot: warning: ", "earshot: "};
     char line[ES_LOG_LINE_BYTES];
+    if (level > limit) {
+        return;
+    }
     size_t used = strlen(prefixes[level]);
     memcpy(line, prefixes[level], used);
 

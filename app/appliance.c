@@ -1,0 +1,372 @@
+#include "app/appliance.h"
+
+#include "app/commands.h"
+#include "board/board.h"
+#include "platform/clock.h"
+#include "platform/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define NS_PER_MS 1000000ull
+
+/* -- what the engine and the control plane say -------------------------------------------------- */
+
+static void on_piece(void *context, const char *text, uint32_t text_bytes, uint64_t end_ms) {
+    struct es_appliance *appliance = context;
+    if (appliance->has_console) {
+        es_console_piece(&appliance->console, text, text_bytes, end_ms);
+    }
+}
+
+static void on_word(void *context, const struct es_word *word) {
+    struct es_appliance *appliance = context;
+    if (appliance->has_console) {
+        es_console_word(&appliance->console, word);
+    }
+    if (appliance->has_journal) {
+        es_journal_word(&appliance->journal, word);
+    }
+}
+
+static void tell(struct es_appliance *appliance, enum es_lane lane, const struct es_event *event) {
+    if (appliance->has_console) {
+        es_console_event(&appliance->console, lane, event);
+    }
+    if (appliance->has_journal) {
+        es_journal_event(&appliance->journal, lane, event);
+    }
+}
+
+static void on_event(void *context, const struct es_event *event) {
+    tell(context, ES_LANE_ENGINE, event);
+}
+
+void es_appliance_tell(struct es_appliance *appliance, const char *name, const char *format, ...) {
+    char text[ES_WORD_BYTES_MAX];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    struct es_walltime_reading now;
+    es_walltime_read(&now, appliance->options.root);
+    int64_t at_ms = (int64_t)now.boot_ms - appliance->recording_base_ms;
+    struct es_event event = {.name = name, .text = text, .at_ms = at_ms > 0 ? (uint64_t)at_ms : 0};
+    tell(appliance, ES_LANE_CONTROL, &event);
+}
+
+/* -- the board ---------------------------------------------------------------------------------- */
+
+static enum es_status find_board(const struct es_appliance *appliance,
+                                 const struct es_board **board, struct es_error *error) {
+    const char *name = appliance->options.config->board;
+    if (strcmp(name, "auto") == 0) {
+        *board = es_board_detect(appliance->options.root);
+        return ES_OK;
+    }
+    *board = es_board_find(name);
+    if (*board == NULL) {
+        return es_fail(error, ES_ERR_USAGE, "board = %s: is not known; give auto, host, %s", name,
+                       es_board_listing());
+    }
+    return ES_OK;
+}
+
+/* The error's line gets the key in front. */
+static enum es_status pin_of(const struct es_board *board, const char *key, const char *value,
+                             struct es_gpio_pin *pin, struct es_error *error) {
+    struct es_error why;
+    enum es_status status = es_board_pin(board, value, pin, &why);
+    return status == ES_OK ? ES_OK : es_fail(error, status, "%s = %s", key, why.text);
+}
+
+static enum es_status open_leds(struct es_appliance *appliance, const struct es_board *board,
+                                struct es_error *error) {
+    const struct es_config *config = appliance->options.config;
+    struct es_leds_config leds = {.has_state = es_config_has(config->led),
+                                  .has_step = es_config_has(config->step_led),
+                                  .root = appliance->options.root};
+    enum es_status status = ES_OK;
+    if (leds.has_state) {
+        status = pin_of(board, "led", config->led, &leds.state, error);
+    }
+    if (status == ES_OK && leds.has_step) {
+        status = pin_of(board, "step_led", config->step_led, &leds.step, error);
+    }
+    if (status != ES_OK || (!leds.has_state && !leds.has_step)) {
+        return status;
+    }
+    leds.state.is_active_low = config->led_active == ES_CONFIG_LEVEL_LOW;
+    leds.step.is_active_low = leds.state.is_active_low;
+    status = es_leds_open(&appliance->leds, &leds, error);
+    appliance->has_leds = status == ES_OK;
+    return status;
+}
+
+static enum es_status open_mute(struct es_appliance *appliance, const struct es_board *board,
+                                struct es_error *error) {
+    const struct es_config *config = appliance->options.config;
+    struct es_mute_config mute = {.has_switch = es_config_has(config->mute),
+                                  .is_muted_low = config->mute_active == ES_CONFIG_LEVEL_LOW,
+                                  .unmute_ms = ES_MUTE_UNMUTE_MS,
+                                  .root = appliance->options.root};
+    enum es_status status = ES_OK;
+    if (mute.has_switch) {
+        status = pin_of(board, "mute", config->mute, &mute.pin, error);
+    }
+    if (status == ES_OK) {
+        status = es_mute_open(&appliance->mute, &mute, error);
+    }
+    appliance->has_mute = status == ES_OK;
+    return status;
+}
+
+/* -- loading: the LED blinks from a thread of its own, for the main one is busy ------------------ */
+
+struct loading {
+    struct es_appliance *appliance;
+    struct es_thread thread;
+    _Atomic bool is_over;
+};
+
+static void blink(void *context) {
+    struct loading *loading = context;
+    while (!atomic_load(&loading->is_over)) {
+        uint64_t now_ns = es_clock_ns();
+        enum es_status status =
+            es_leds_show(&loading->appliance->leds, ES_STATE_LOADING, 0, now_ns / NS_PER_MS, NULL);
+        (void)status; /* the first tick tells */
+        es_clock_sleep_until(now_ns + ES_TICK_MS * NS_PER_MS);
+    }
+}
+
+/* -- the stages --------------------------------------------------------------------------------- */
+
+struct layouts {
+    struct es_capture_layout capture;
+    struct es_console_layout console;
+    struct es_journal_layout journal;
+};
+
+static enum es_status plan(struct es_appliance *appliance, struct layouts *layouts,
+                           struct es_error *error) {
+    const struct es_config *config = appliance->options.config;
+    struct es_boot_options boot = {.model_directory = config->model,
+                                   .thread_count = config->threads,
+                                   .encode_positions_max = ES_LIVE_POSITIONS_MAX,
+                                   .leaves_unfrozen = true};
+    enum es_status status = es_backend_check((enum es_backend_choice)config->backend, error);
+    if (status == ES_OK) {
+        status = es_boot_plan(&appliance->boot, &boot, error);
+    }
+    if (status != ES_OK) {
+        return status;
+    }
+    es_capture_layout(&appliance->boot.plan, &layouts->capture);
+    if (appliance->has_console) {
+        es_console_layout(&appliance->boot.plan, &layouts->console);
+    }
+    if (appliance->has_journal) {
+        es_journal_layout(&appliance->boot.plan, &layouts->journal);
+    }
+    return ES_OK;
+}
+
+static enum es_status lock(const struct es_appliance *appliance, struct es_error *error) {
+    const struct es_boot *boot = &appliance->boot;
+    if (boot->is_locked) {
+        return ES_OK;
+    }
+    struct es_error line;
+    enum es_status status =
+        es_fail(&line, ES_ERR_HARDWARE,
+                "memory is not locked: the limit is below the plan's %zu MiB, so that it may be "
+                "swapped out; raise it with `ulimit -l unlimited` (in a unit: "
+                "LimitMEMLOCK=infinity)",
+                boot->arena.reserved_bytes[ES_MEM_HOST] >> 20);
+    if (appliance->options.config->must_lock) {
+        *error = line;
+        return status;
+    }
+    es_log(ES_LOG_WARNING, "%s", line.text);
+    return ES_OK;
+}
+
+static enum es_status open_console(struct es_appliance *appliance, const struct es_board *board,
+                                   const struct layouts *layouts, struct es_error *error) {
+    const struct es_config *config = appliance->options.config;
+    struct es_console_config console = {
+        .mode = config->uart_format == ES_CONFIG_JSONL ? ES_CONSOLE_JSONL : ES_CONSOLE_TEXT,
+        .takes_pieces = true,
+        .is_ascii = config->uart_format == ES_CONFIG_ASCII,
+        .pause_ms = config->pause_ms,
+        .uart = {.baud = config->baud, .root = appliance->options.root},
+    };
+    const char *device = strcmp(config->uart, "board") == 0 ? board->uart : config->uart;
+    (void)snprintf(console.uart.device, sizeof console.uart.device, "%s", device);
+    enum es_status status = es_console_init(&appliance->console, &console, &layouts->console,
+                                            &appliance->boot.arena, error);
+    if (status == ES_OK) {
+        status = es_console_start(&appliance->console, error);
+    }
+    return status;
+}
+
+static enum es_status open_journal(struct es_appliance *appliance, const struct layouts *layouts,
+                                   struct es_error *error) {
+    const struct es_config *config = appliance->options.config;
+    struct es_journal_config journal = {.file_bytes = (uint64_t)config->journal_mib << 20,
+                                        .sync_ms = ES_JOURNAL_SYNC_MS,
+                                        .boot_id = appliance->boot_id};
+    (void)snprintf(journal.path, sizeof journal.path, "%s", config->journal);
+    es_journal_init(&appliance->journal, &journal, &layouts->journal, &appliance->boot.arena);
+    enum es_status status = es_journal_start(&appliance->journal, error);
+    appliance->has_journal = status == ES_OK;
+    if (status == ES_ERR_OUTPUT) {
+        /* A full or read-only disk must not take the transcript with it. */
+        es_log(ES_LOG_ERROR, "no journal is kept: %s", error->text);
+        return ES_OK;
+    }
+    return status;
+}
+
+static enum es_status open_capture(struct es_appliance *appliance, const struct layouts *layouts,
+                                   struct es_error *error) {
+    const struct es_config *config = appliance->options.config;
+    bool is_any = strcmp(config->microphone, "auto") == 0;
+    enum es_gain_mode mode = config->is_gain_auto   ? ES_GAIN_AUTO
+                             : config->gain_db != 0 ? ES_GAIN_FIXED
+                                                    : ES_GAIN_OFF;
+    struct es_capture_config capture = {
+        .card = appliance->options.card,
+        .want = {.name = is_any ? NULL : config->microphone},
+        .channel = config->channel,
+        .gain = {.mode = mode, .fixed_db = (float)config->gain_db},
+        .is_muted = es_mute_poll(&appliance->mute, es_clock_ns() / NS_PER_MS),
+    };
+    es_capture_init(&appliance->capture, &capture, &layouts->capture, &appliance->boot.arena);
+    struct es_live_config live = {
+        .capture = appliance->capture,
+        .pipeline = &appliance->boot.pipeline,
+        .tokenizer = &appliance->boot.tokenizer,
+        .delay_positions = config->delay_ms / ES_POSITION_MS,
+        .cadence_positions = 1u << config->encoder_cadence,
+        .blank_guard = config->blank_guard != 0,
+        .sink = {.on_piece = on_piece,
+                 .on_word = on_word,
+                 .on_event = on_event,
+                 .context = appliance},
+    };
+    enum es_status status = es_live_init(&appliance->live, &live, error);
+    if (status == ES_OK) {
+        status = es_live_start(&appliance->live, error);
+    }
+    return status == ES_OK ? es_capture_start(appliance->capture, error) : status;
+}
+
+static enum es_status load(struct es_appliance *appliance, const struct es_board *board,
+                           struct es_error *error) {
+    struct layouts layouts;
+    enum es_status status = plan(appliance, &layouts, error);
+    if (status == ES_OK) {
+        status = es_boot_start(&appliance->boot, error);
+    }
+    if (status == ES_OK) {
+        status = lock(appliance, error);
+    }
+    if (status == ES_OK && appliance->has_console) {
+        appliance->has_console = false; /* until it is there */
+        status = open_console(appliance, board, &layouts, error);
+        appliance->has_console = status == ES_OK;
+    }
+    if (status == ES_OK && appliance->has_journal) {
+        status = open_journal(appliance, &layouts, error);
+    }
+    return status == ES_OK ? open_capture(appliance, &layouts, error) : status;
+}
+
+static enum es_status open_all(struct es_appliance *appliance, struct es_error *error) {
+    const struct es_board *board;
+    enum es_status status = find_board(appliance, &board, error);
+    if (status == ES_OK) {
+        status = open_leds(appliance, board, error);
+    }
+    if (status == ES_OK) {
+        status = open_mute(appliance, board, error);
+    }
+    static struct loading loading;
+    loading = (struct loading){.appliance = appliance};
+    if (status == ES_OK && appliance->has_leds) {
+        status = es_thread_start(&loading.thread, "es-loading", 0, blink, &loading, error);
+    }
+    if (status == ES_OK) {
+        status = load(appliance, board, error);
+    }
+    atomic_store(&loading.is_over, true);
+    es_thread_join(&loading.thread);
+    return status;
+}
+
+enum es_status es_appliance_open(struct es_appliance *appliance,
+                                 const struct es_appliance_options *options,
+                                 struct es_error *error) {
+    memset(appliance, 0, sizeof *appliance);
+    appliance->options = *options;
+    appliance->has_console = es_config_has(options->config->uart);
+    appliance->has_journal = es_config_has(options->config->journal);
+    appliance->boot_id = es_journal_boot_id(options->root);
+    appliance->machine = es_state_start();
+    enum es_status status = es_notify_open(&appliance->notify, options->notify_socket,
+                                           options->watchdog_us, options->watchdog_pid, error);
+    if (status == ES_OK) {
+        status = open_all(appliance, error);
+    }
+    if (status != ES_OK) {
+        struct es_error ignored;
+        enum es_status closed = es_appliance_close(appliance, &ignored);
+        (void)closed;
+        return status;
+    }
+    struct es_walltime_reading now;
+    es_walltime_read(&now, options->root);
+    appliance->recording_base_ms = (int64_t)now.boot_ms;
+    es_supervisor_start(&appliance->supervisor, appliance->notify.watchdog_us, now.monotonic_ms);
+    if (!now.is_synchronised) {
+        es_appliance_tell(appliance, "clock",
+                          "not synchronised; times count from the start (boot %016llx)",
+                          (unsigned long long)appliance->boot_id);
+    }
+    es_freeze();
+    es_notify_send(&appliance->notify, "READY=1");
+    return ES_OK;
+}
+
+enum es_status es_appliance_close(struct es_appliance *appliance, struct es_error *error) {
+    es_notify_send(&appliance->notify, "STOPPING=1");
+    enum es_status status = ES_OK;
+    if (appliance->live.thread.is_started) {
+        es_live_stop(&appliance->live, es_clock_ns() + ES_STOP_FINISH_MS * NS_PER_MS);
+        es_live_report(&appliance->live, &appliance->live_report);
+        status = appliance->live_report.status;
+        *error = appliance->live_report.error;
+    }
+    if (appliance->has_console) {
+        es_console_stop(&appliance->console, ES_STOP_DRAIN_MS);
+    }
+    if (appliance->capture != NULL) {
+        es_capture_stop(appliance->capture);
+    }
+    if (appliance->has_journal) {
+        es_journal_stop(&appliance->journal);
+    }
+    if (appliance->has_mute) {
+        es_mute_close(&appliance->mute);
+    }
+    if (appliance->has_leds) {
+        es_leds_close(&appliance->leds);
+    }
+    es_notify_close(&appliance->notify);
+    es_boot_stop(&appliance->boot);
+    return status;
+}
