@@ -162,11 +162,34 @@ enum es_status es_cuda_wait(struct es_cuda *cuda, struct es_error *error) {
 
 /* -- kernels ----------------------------------------------------------------------------------- */
 
+/* Whether the launch is to be done. */
+static bool watch_launch(struct es_cuda_watch *watch, const struct es_cuda_kernel *kernel,
+                         const struct es_cuda_grid *grid) {
+    uint32_t i = 0;
+    while (i < watch->kernel_count && (strcmp(watch->kernels[i].name, kernel->name) != 0 ||
+                                       watch->kernels[i].moved_bytes != grid->moved_bytes)) {
+        i++;
+    }
+    if (watch->is_choosing) {
+        return i == watch->chosen;
+    }
+    ES_ASSERT(i < ES_CUDA_WATCH_COUNT_MAX);
+    if (i == watch->kernel_count) {
+        watch->kernels[watch->kernel_count++] =
+            (struct es_cuda_watched){.name = kernel->name, .moved_bytes = grid->moved_bytes};
+    }
+    watch->kernels[i].launch_count++;
+    return true;
+}
+
 enum es_status es_cuda_launch(struct es_cuda *cuda, const struct es_cuda_kernel *kernel,
                               const struct es_cuda_grid *grid, void **args,
                               struct es_error *error) {
     ES_ASSERT(grid->block_count > 0);
     ES_ASSERT(grid->thread_count > 0);
+    if (cuda->watch != NULL && !watch_launch(cuda->watch, kernel, grid)) {
+        return ES_OK;
+    }
     const uint32_t block_count_y = grid->block_count_y > 0 ? grid->block_count_y : 1;
     cudaLaunchAttribute attribute = {.id = cudaLaunchAttributeProgrammaticStreamSerialization,
                                      .val = {.programmaticStreamSerializationAllowed = 1}};

@@ -45,7 +45,8 @@ struct es_cuda {
     void *stream;               /* cudaStream_t: everything is enqueued here */
     void *green_context;        /* tests with fewer SMs; NULL in the product */
     bool is_lost;               /* a sticky error was seen: every call fails from now on */
-    int driver_version;         /* 13000: CUDA 13.0 is the newest that the driver knows */
+    struct es_cuda_watch *watch; /* borrowed: a benchmark's; NULL in the product */
+    int driver_version;          /* 13000: CUDA 13.0 is the newest that the driver knows */
     int runtime_version;
 };
 
@@ -107,12 +108,29 @@ struct es_cuda_grid {
     size_t shared_bytes;    /* dynamic; es_cuda_kernel_allow first where above 48 KiB */
     bool is_dependent;      /* may start before its predecessor ended: it waits itself, with
                              * es_grid_wait (engine/cuda/grid.cuh), before it reads what others wrote */
+    uint64_t moved_bytes;   /* what it must read and write at least, of weights and caches: the
+                             * benchmark divides by it. 0 where it is next to nothing */
 };
 
 ES_MUST_CHECK enum es_status es_cuda_launch(struct es_cuda *cuda,
                                             const struct es_cuda_kernel *kernel,
                                             const struct es_cuda_grid *grid, void **args,
                                             struct es_error *error);
+
+#define ES_CUDA_WATCH_COUNT_MAX 48u
+
+/* Lists what is launched, by kernel and bytes, or lets one entry of the list through alone: a
+ * benchmark times every operation by itself without knowing the order of the stages. */
+struct es_cuda_watch {
+    struct es_cuda_watched {
+        const char *name; /* the kernel's */
+        uint64_t moved_bytes;
+        uint32_t launch_count; /* while listing */
+    } kernels[ES_CUDA_WATCH_COUNT_MAX];
+    uint32_t kernel_count;
+    bool is_choosing; /* launches of kernels[chosen] alone are done */
+    uint32_t chosen;
+};
 
 /* Loads a kernel's code now instead of at its first launch, so that memory for it is taken before
  * the freeze and code that lacks for this GPU is found at boot. Not while a graph is recorded. */
