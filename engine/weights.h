@@ -89,18 +89,33 @@ struct es_weights {
     const float *decoder_norm; /* [decoder.dim] */
 };
 
-/* Filled by es_weights_layout; opaque to others. One region per part of the model. */
+/* Filled by es_weights_layout; opaque to others. On the host one region per part of the model; on a
+ * device each part takes as many regions, one after the other, as its tensors need. */
 struct es_weights_layout {
-    uint32_t encoder_region;
+    uint32_t encoder_region; /* the first of its part, as the next two */
     uint32_t decoder_region;
     uint32_t embedding_region;
-    enum es_dtype dtype; /* of the matrices */
+    enum es_dtype dtype;     /* of the matrices */
+    enum es_mem_kind kind;   /* ES_MEM_HOST or ES_MEM_DEVICE */
+    size_t region_bytes_max; /* of a device's regions */
+    uint32_t staging_region; /* of a device: shared memory that weights pass through */
+    size_t shape_bytes;      /* of one half of the staging in which rows are padded and reordered */
 };
 
 /* Declares the regions for matrices of `dtype`. No file needed: `earshot plan` works from
  * params.json alone, and assumes BF16 then. */
 void es_weights_layout(const struct es_model *model, enum es_dtype dtype, struct es_plan *plan,
                        struct es_weights_layout *layout);
+
+/* The same for a device: regions of at most `region_bytes_max` (ES_CHUNK_BYTES_MAX in the product;
+ * a test's may be smaller), no tensor across two but the embedding, which lies in blocks of rows;
+ * and the staging in shared memory. A device takes BF16 alone: ES_ERR_INPUT for another `dtype`,
+ * and for dimensions that do not fit into regions so. `plan` is half filled then. */
+ES_MUST_CHECK enum es_status es_weights_layout_device(const struct es_model *model,
+                                                      enum es_dtype dtype, size_t region_bytes_max,
+                                                      struct es_plan *plan,
+                                                      struct es_weights_layout *layout,
+                                                      struct es_error *error);
 
 /* The one type of all matrices in DIRECTORY/consolidated.safetensors, from its header alone. A file
  * that mixes types is planned at the widest of them, and narrower matrices are widened exactly
@@ -116,6 +131,36 @@ ES_MUST_CHECK enum es_status es_weights_load(struct es_weights *weights,
                                              const struct es_weights_layout *layout,
                                              const struct es_arena *arena, const char *directory,
                                              struct es_error *error);
+
+#define ES_SINK_SLOT_COUNT 4u
+
+/* Where a device's weights go, without the loader knowing what a device is. Functions that fail say
+ * so with a line. */
+struct es_weights_sink {
+    void *context;
+    /* Starts a copy. The source may change only after a wait for the slot that it is marked with.
+     * */
+    enum es_status (*put)(void *context, void *target, const void *source, size_t bytes,
+                          struct es_error *error);
+    /* Slot `slot` (below ES_SINK_SLOT_COUNT) stands for all copies that were started until now. */
+    enum es_status (*mark)(void *context, uint32_t slot, struct es_error *error);
+    /* Until the copies that the slot stands for are done; at once if it was never marked. */
+    enum es_status (*wait)(void *context, uint32_t slot, struct es_error *error);
+    /* Until all are done. */
+    enum es_status (*finish)(void *context, struct es_error *error);
+};
+
+/* es_weights_load for a layout that es_weights_layout_device made. The file is read in aligned
+ * blocks past the page cache (O_DIRECT) by a thread of its own, which ends with the call, into two
+ * halves of the staging, while the other half is checked and copied; where the file system refuses
+ * that, through the page cache, which is told to forget. Rows are padded, convolutions reordered
+ * and vectors widened on the way. Boot only. */
+ES_MUST_CHECK enum es_status es_weights_load_device(struct es_weights *weights,
+                                                    const struct es_model *model,
+                                                    const struct es_weights_layout *layout,
+                                                    const struct es_arena *arena,
+                                                    const struct es_weights_sink *sink,
+                                                    const char *directory, struct es_error *error);
 
 enum es_weight_part {
     ES_WEIGHT_ENCODER, /* conv stem and adapter included */

@@ -64,6 +64,7 @@
 
 /* A live stream's encoder takes 1, 2, 4 or 8 positions at once: one graph each. */
 #define ES_CADENCE_POSITIONS_MAX 8u
+#define ES_CADENCE_AUTO_MAX 4u /* 320 ms; more is only good for catching up */
 #define ES_KV_WINDOW_MIN 128u /* 10 s: below it the model forgets the sentence it is in */
 /* The decoder makes one step per position and nothing can make it fewer: what is left of 80 ms is
  * the encoder's. Where the whole frame would pass the second figure, the encoder runs less often. */
@@ -208,6 +209,10 @@
 #define ES_READ_CHUNK_BYTES                                                                        \
     (8u << 20) /* weights: big enough for full disk speed, small enough that
                                         * the page cache holds little beside the arena */
+/* Weights on their way to a GPU: two blocks of the file, one being read while the other is copied. Big
+ * enough for a disk's full speed, and whole pages, as O_DIRECT wants. */
+#define ES_STAGING_BLOCK_BYTES (4u << 20)
+#define ES_SHAPE_BYTES_MIN (256u << 10) /* rows that change their shape are copied together */
 #define ES_PIECE_BYTES_MEAN_MAX                                                                    \
     24u /* tokenizer: text bytes per id on average; Tekken has about 6 */
 
@@ -222,6 +227,7 @@ _Static_assert((ES_REGION_ALIGN_BYTES & (ES_REGION_ALIGN_BYTES - 1u)) == 0u, "a 
 _Static_assert(ES_PAGE_BYTES % ES_REGION_ALIGN_BYTES == 0u, "regions pack into pages");
 _Static_assert(ES_PAGE_BYTES % ES_GPU_REGION_ALIGN_BYTES == 0u, "regions pack into pages");
 _Static_assert(ES_GPU_REGION_ALIGN_BYTES % ES_REGION_ALIGN_BYTES == 0u, "at least a cache line");
+_Static_assert(ES_STAGING_BLOCK_BYTES % ES_PAGE_BYTES == 0u, "blocks begin at a page");
 _Static_assert(ES_CHUNK_BYTES_MAX % ES_PAGE_BYTES == 0u, "a full chunk is whole pages");
 _Static_assert(ES_HUGE_PAGE_BYTES % ES_PAGE_BYTES == 0u, "arenas start at a huge page");
 _Static_assert((ES_RING_SAMPLES & (ES_RING_SAMPLES - 1u)) == 0u, "a ring's size is a power of two");

@@ -11,7 +11,7 @@ ALLOCATES = {
     "audio/resample.c": "es_resampler_open, called by es_pcm_open",
     "engine/json.c": "params.json is read whole at boot, before sizes are known",
     "engine/safetensors.c": "the header is read whole at boot, before sizes are known",
-    "engine/weights.c": "the list of transfers lives while weights are loaded",
+    "engine/weights_file.c": "the list of transfers lives while weights are loaded",
     "app/forced_ids.c": "--force reads its ids at boot; a measuring option",
 }
 
