@@ -557,12 +557,14 @@ static enum es_status cuda_decode(struct es_backend *backend, const struct es_st
 const struct es_backend_ops *es_backend_cuda(void) {
     static const struct es_backend_ops ops = {
         .name = "cuda",
+        .cache_value_bytes = sizeof(uint16_t),
         .layout = cuda_layout,
         .init = cuda_init,
         .reset = cuda_reset,
         .encode = cuda_encode,
         .prefill = cuda_prefill,
         .decode = cuda_decode,
+        .wait = wait,
         .close = cuda_close,
     };
     return &ops;
