@@ -378,8 +378,8 @@ static enum es_status bind(struct es_backend *self, const struct cuda_layout *la
     deal_shared(&self->shared, self->model, config, &deal);
     *self->shared.output = (struct es_cuda_step_output){0};
     es_cuda_tap_init(&self->tap, self->model, config, layout->tap_region, arena);
-    enum es_status status =
-        es_cuda_workspace_open(&self->ops, self->model, config, &layout->workspace, arena, error);
+    enum es_status status = es_cuda_workspace_open(&self->ops, self->model, config,
+                                                   &layout->workspace, arena, weights, error);
     if (status != ES_OK) {
         return status;
     }
