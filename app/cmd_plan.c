@@ -1,6 +1,6 @@
-#include "app/boards.h"
 #include "app/boot.h"
 #include "app/commands.h"
+#include "board/board.h"
 #include "platform/memory.h"
 
 #include <unistd.h>
@@ -139,6 +139,7 @@ static enum es_status run(const struct es_options *options, struct es_error *err
             return es_fail(error, ES_ERR_USAGE, "--board %s: is not known; give %s", options->board,
                            es_board_listing());
         }
+        board = board->usable_bytes > 0 ? board : NULL; /* host */
     }
     uint32_t thread_count = options->thread_count;
     if (thread_count == 0 && board != NULL) {
@@ -162,8 +163,9 @@ const struct es_command es_command_plan = {
             "\n"
             "  --model DIR        a model directory; its params.json is enough (weights that are\n"
             "                     not there are assumed to be BF16)\n"
-            "  --board NAME       orin-nano-8gb, orin-nx-16gb, agx-orin-64gb or thor-128gb\n"
-            "                     (default: this machine)\n"
+            "  --board NAME       orin-nano-4gb, orin-nano-8gb, orin-nx-8gb, orin-nx-16gb,\n"
+            "                     agx-orin-32gb, agx-orin-64gb, thor-128gb or host\n"
+            "                     (default: host, this machine)\n"
             "  --threads N        worker threads (default: every processor)\n"
             "  --json             for programs\n"
             "\n"

@@ -23,15 +23,17 @@ struct es_board_pin {
 struct es_board {
     const char *name; /* "orin-nano-8gb"; "host" is any other machine */
     const char *title;
-    const char *compatible; /* the module in the devicetree: "nvidia,p3767-0003"; "" for host */
-    uint64_t memory_bytes;  /* as sold; 0 for host */
+    /* Modules that make it, as the devicetree names them: "p3767-0003 p3767-0005". "" for host */
+    const char *modules;
+    uint64_t memory_bytes; /* as sold; 0 for host */
     /* What a program gets on a headless system: total less firmware carve-outs, kernel and
      * services. One figure is reported by users of the board, the others are estimated from it in
      * proportion; `earshot plan` on the board itself reads the real number. 0 for host. */
     uint64_t usable_bytes;
     bool is_estimate;
-    uint32_t processor_count;        /* scratch is planned per thread; 0 for host */
-    const char *uart;                /* es_uart_config.device: "3100000.serial"; "pty" for host */
+    uint32_t processor_count;  /* scratch is planned per thread; 0 for host */
+    double memory_bytes_per_s; /* DRAM peak in the fastest power mode; 0 for host */
+    const char *uart; /* es_uart_config.device: "3100000.serial"; "pty" for host, "" not known */
     const struct es_board_pin *pins; /* [pin_count] */
     uint32_t pin_count;              /* 0: not known, or no header */
 };

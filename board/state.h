@@ -6,7 +6,7 @@
  *
  * A higher priority wins: FAULT, BOOT, LOADING, MUTED, NO_MIC, LAGGING, HEARING, LISTENING. The
  * machine looks at the counters itself, so that nobody can forget to: a running capture whose
- * sample count stands still is no microphone, audio that waits while no step is executed is a lag.
+ * sample count stands still is no microphone, an engine whose step count stands still lags.
  * Pure: nothing but the arguments counts, nothing is written. Any thread. */
 #pragma once
 
@@ -43,8 +43,9 @@ struct es_conditions {
 
 struct es_state_machine {
     enum es_state state;
-    uint64_t since_ms; /* when this state began */
-    bool is_started;   /* the counts below are of a tick before */
+    uint64_t since_ms;       /* when this state began */
+    bool is_started;         /* the counts below are of a tick before */
+    bool is_hearing_allowed; /* running, not muted, with a microphone: counts have to move */
     uint64_t sample_count, step_count, word_count, lost_samples;
     uint64_t sample_ms, step_ms, word_ms, lost_ms; /* when each last moved; 0 never */
 };

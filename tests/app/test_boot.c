@@ -1,6 +1,6 @@
 #include "app/boot.h"
 
-#include "app/boards.h"
+#include "board/board.h"
 #include "tests/support/test.h"
 
 #define BRINGUP ES_SOURCE_DIR "/models/bringup"
