@@ -9,8 +9,10 @@ static size_t larger(size_t a, size_t b) {
 
 static size_t partial_bytes(const struct es_model *model, const struct es_backend_config *config) {
     uint32_t rows = config->encode_positions_max * model->downsample;
-    return larger(es_cuda_attention_scratch_bytes(&model->encoder, rows),
-                  es_cuda_attention_scratch_bytes(&model->decoder, ES_PROMPT_POSITIONS_MAX));
+    size_t attention =
+        larger(es_cuda_attention_scratch_bytes(&model->encoder, rows),
+               es_cuda_attention_scratch_bytes(&model->decoder, ES_PROMPT_POSITIONS_MAX));
+    return larger(attention, ES_CUDA_CHOOSE_SCRATCH_BYTES);
 }
 
 static size_t ticket_bytes(const struct es_model *model, const struct es_backend_config *config) {
