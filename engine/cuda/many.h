@@ -19,8 +19,7 @@ extern "C" {
 #endif
 
 ES_MUST_CHECK enum es_status es_cuda_qkv_many(const struct es_cuda_ops *ops,
-                                              const struct es_cuda_qkv *op,
-                                              struct es_error *error);
+                                              const struct es_cuda_qkv *op, struct es_error *error);
 ES_MUST_CHECK enum es_status es_cuda_project_many(const struct es_cuda_ops *ops,
                                                   const struct es_cuda_project *op,
                                                   struct es_error *error);
