@@ -43,15 +43,21 @@ static void on_event(void *context, const struct es_event *event) {
     tell(context, ES_LANE_ENGINE, event);
 }
 
+void es_appliance_read_clock(struct es_appliance *appliance) {
+    if (appliance->options.read_clock != NULL) {
+        appliance->options.read_clock(&appliance->now, appliance->options.root);
+    } else {
+        es_walltime_read(&appliance->now, appliance->options.root);
+    }
+}
+
 void es_appliance_tell(struct es_appliance *appliance, const char *name, const char *format, ...) {
     char text[ES_WORD_BYTES_MAX];
     va_list args;
     va_start(args, format);
     (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    struct es_walltime_reading now;
-    es_walltime_read(&now, appliance->options.root);
-    int64_t at_ms = (int64_t)now.boot_ms - appliance->recording_base_ms;
+    int64_t at_ms = (int64_t)appliance->now.boot_ms - appliance->recording_base_ms;
     struct es_event event = {.name = name, .text = text, .at_ms = at_ms > 0 ? (uint64_t)at_ms : 0};
     tell(appliance, ES_LANE_CONTROL, &event);
 }
@@ -243,7 +249,7 @@ static enum es_status open_capture(struct es_appliance *appliance, const struct 
         .want = {.name = is_any ? NULL : config->microphone},
         .channel = config->channel,
         .gain = {.mode = mode, .fixed_db = (float)config->gain_db},
-        .is_muted = es_mute_poll(&appliance->mute, es_clock_ns() / NS_PER_MS),
+        .is_muted = es_mute_poll(&appliance->mute, appliance->now.monotonic_ms),
     };
     es_capture_init(&appliance->capture, &capture, &layouts->capture, &appliance->boot.arena);
     struct es_live_config live = {
@@ -317,6 +323,7 @@ enum es_status es_appliance_open(struct es_appliance *appliance,
     appliance->has_journal = es_config_has(options->config->journal);
     appliance->boot_id = es_journal_boot_id(options->root);
     appliance->machine = es_state_start();
+    es_appliance_read_clock(appliance);
     enum es_status status = es_notify_open(&appliance->notify, options->notify_socket,
                                            options->watchdog_us, options->watchdog_pid, error);
     if (status == ES_OK) {
@@ -328,11 +335,11 @@ enum es_status es_appliance_open(struct es_appliance *appliance,
         (void)closed;
         return status;
     }
-    struct es_walltime_reading now;
-    es_walltime_read(&now, options->root);
-    appliance->recording_base_ms = (int64_t)now.boot_ms;
-    es_supervisor_start(&appliance->supervisor, appliance->notify.watchdog_us, now.monotonic_ms);
-    if (!now.is_synchronised) {
+    es_appliance_read_clock(appliance);
+    appliance->recording_base_ms = (int64_t)appliance->now.boot_ms;
+    es_supervisor_start(&appliance->supervisor, appliance->notify.watchdog_us,
+                        appliance->now.monotonic_ms);
+    if (!appliance->now.is_synchronised) {
         es_appliance_tell(appliance, "clock",
                           "not synchronised; times count from the start (boot %016llx)",
                           (unsigned long long)appliance->boot_id);

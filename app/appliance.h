@@ -29,6 +29,8 @@ struct es_appliance_options {
     const char *notify_socket;      /* NOTIFY_SOCKET, or NULL; and the other two */
     const char *watchdog_us;
     const char *watchdog_pid;
+    /* The control plane's clocks; NULL for the machine's own (es_walltime_read). */
+    void (*read_clock)(struct es_walltime_reading *reading, const char *root);
 };
 
 /* What the control plane has said last, to say only what is new. */
@@ -63,7 +65,8 @@ struct es_appliance {
     /* the tick's */
     struct es_capture_report capture_report;
     struct es_live_report live_report;
-    int64_t recording_base_ms; /* CLOCK_BOOTTIME when recording time was 0 */
+    struct es_walltime_reading now; /* at the last tick */
+    int64_t recording_base_ms;      /* CLOCK_BOOTTIME when recording time was 0 */
     bool is_stalled;
     struct es_appliance_said said;
 };
@@ -89,3 +92,4 @@ ES_MUST_CHECK enum es_status es_appliance_close(struct es_appliance *appliance,
 /* An event of the control plane, to the console and the journal. */
 void es_appliance_tell(struct es_appliance *appliance, const char *name, const char *format, ...)
     ES_PRINTF(3, 4);
+void es_appliance_read_clock(struct es_appliance *appliance);

@@ -1,12 +1,10 @@
 /* appliance_tick.c - the control plane: counters in, state, LEDs, watchdog and lines out. */
 #include "app/appliance.h"
-#include "platform/clock.h"
 #include "platform/log.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define NS_PER_MS 1000000ull
 #define SAMPLES_PER_MS (ES_SAMPLE_RATE / 1000u)
 
 /* Which losses are the engine's or the machine's own: those of a missing card have a state. */
@@ -134,7 +132,8 @@ static void say_losses(struct es_appliance *appliance, uint64_t now_ms) {
     }
     for (uint32_t i = 0; i < ES_LOSS_CAUSE_COUNT; i++) {
         uint64_t count = capture->loss_counts[i] - said->capture.loss_counts[i];
-        if (count > 0 && (1u << i) != ES_LOSS_MUTED) {
+        bool has_state = (1u << i) == ES_LOSS_MUTED || (1u << i) == ES_LOSS_NO_CARD;
+        if (count > 0 && !has_state) {
             es_log(ES_LOG_WARNING, "audio lost %llu times: %s; in all %llu ms since the start",
                    (unsigned long long)count, es_loss_cause_name(1u << i),
                    (unsigned long long)(capture->lost_samples / SAMPLES_PER_MS));
@@ -180,8 +179,7 @@ static void say_outputs(struct es_appliance *appliance) {
 /* -- time --------------------------------------------------------------------------------------- */
 
 static void follow_clock(struct es_appliance *appliance) {
-    struct es_walltime_reading now;
-    es_walltime_read(&now, appliance->options.root);
+    struct es_walltime_reading now = appliance->now;
     /* Recording time counts samples: the card's crystal and the machine's drift apart. */
     if (appliance->capture_report.state == ES_CAPTURE_LISTENING) {
         uint64_t edge_ms = appliance->live_report.recording_ms +
@@ -230,7 +228,8 @@ static void send_status(struct es_appliance *appliance, uint64_t now_ms) {
 }
 
 enum es_status es_appliance_tick(struct es_appliance *appliance, struct es_error *error) {
-    uint64_t now_ms = es_clock_ns() / NS_PER_MS;
+    es_appliance_read_clock(appliance);
+    uint64_t now_ms = appliance->now.monotonic_ms;
     bool is_muted = es_mute_poll(&appliance->mute, now_ms);
     es_capture_set_muted(appliance->capture, is_muted);
     es_capture_report(appliance->capture, &appliance->capture_report);

@@ -235,12 +235,17 @@ enum es_status es_live_step(struct es_live *live, uint64_t deadline_ns, struct e
 
 enum es_status es_live_finish(struct es_live *live, uint64_t deadline_ns, struct es_error *error) {
     enum es_status status = ES_OK;
-    while (status == ES_OK && es_clock_ns() < deadline_ns &&
+    /* Half of the time is kept for the words inside the delay. */
+    uint64_t now_ns = es_clock_ns();
+    uint64_t half_ns = deadline_ns > now_ns ? now_ns + (deadline_ns - now_ns) / 2u : now_ns;
+    while (status == ES_OK && es_clock_ns() < half_ns &&
            es_capture_wait(live->config.capture, 1, 0)) {
         status = take(live, live->config.pipeline->block_samples, error);
     }
-    if (status == ES_OK) {
-        status = push_silence(live, flush_samples(live), deadline_ns, error);
+    if (status == ES_OK) { /* time stands still: nobody speaks in it */
+        uint64_t silence = flush_samples(live);
+        es_timeline_gap(&live->timeline, live->config.pipeline->sample_count, silence, 0);
+        status = push_silence(live, silence, deadline_ns, error);
     }
     if (status == ES_OK) {
         status = es_stream_flush(&live->config.pipeline->stream, error);
