@@ -1,23 +1,23 @@
 #include "app/bench.h"
 
+#include "app/bench_gpu.h"
+#include "app/bench_machine.h"
+#include "engine/tokenizer.h"
 #include "platform/assert.h"
 #include "platform/clock.h"
+#include "platform/memory.h"
 
+#include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-#define READ_BYTES_MIN ((size_t)256 << 20)
-#define READ_BYTES_MAX ((size_t)2 << 30)
-#define READ_CACHES                                                                                \
-    4u /* times the last-level cache: what is left of a pass in it is under a quarter */
-#define READ_PASS_COUNT 9u
-#define READ_TASK_BYTES ((size_t)1 << 20)
-#define READ_LINE_COUNT 8u
 #define DEFAULT_DELAY_POSITIONS 6u
-
-/* 64 bytes at once: whatever the compiler makes of it is wide enough for DRAM. */
-typedef uint64_t lane_t __attribute__((vector_size(64)));
+#define PROMPT_POSITIONS (1u + ES_LEFT_PAD_POSITIONS + DEFAULT_DELAY_POSITIONS)
+#define PREFILL_COUNT 7u
+#define PARTS_POSITIONS 800u /* a minute of steps behind the prompt */
+#define FULL_POSITIONS 200u
+#define POSITIONS_PER_10_MIN 7500u
 
 /* The wrapped seam has no context of its own. */
 static struct es_bench *timed;
@@ -27,21 +27,44 @@ static double seconds_of(uint64_t ns) {
     return (double)ns * 1e-9;
 }
 
-void es_bench_layout(struct es_bench *bench, struct es_boot *boot, uint32_t seconds) {
+void es_bench_layout(struct es_bench *bench, struct es_boot *boot,
+                     const struct es_bench_options *options) {
     memset(bench, 0, sizeof *bench);
     bench->boot = boot;
-    bench->seconds = seconds;
-    long cache_bytes = sysconf(_SC_LEVEL3_CACHE_SIZE);
-    bench->cache_bytes = cache_bytes > 0 ? (size_t)cache_bytes : 0;
-    bench->read_bytes = READ_CACHES * bench->cache_bytes;
-    bench->read_bytes = bench->read_bytes > READ_BYTES_MIN ? bench->read_bytes : READ_BYTES_MIN;
-    bench->read_bytes = bench->read_bytes < READ_BYTES_MAX ? bench->read_bytes : READ_BYTES_MAX;
-    bench->read_bytes -= bench->read_bytes % READ_TASK_BYTES;
-    bench->time_count_max = seconds * 1000u / ES_POSITION_MS + ES_PROMPT_POSITIONS_MAX;
-    bench->read_region =
-        es_plan_add(&boot->plan, ES_MEM_HOST, "bench read buffer", bench->read_bytes);
-    bench->times_region = es_plan_add(&boot->plan, ES_MEM_HOST, "bench times",
-                                      2u * (size_t)bench->time_count_max * sizeof(uint64_t));
+    bench->options = *options;
+    es_bench_machine_layout(bench);
+    /* Four lists, and scratch to sort one. */
+    uint32_t frame_count_max = options->seconds * 1000u / ES_POSITION_MS + ES_PROMPT_POSITIONS_MAX;
+    bench->frames.count_max = frame_count_max;
+    bench->decode.count_max = bench->encode.count_max =
+        es_bench_has_gpu(bench) ? PARTS_POSITIONS : frame_count_max;
+    bench->full_decode.count_max = bench->full_encode.count_max = FULL_POSITIONS;
+    size_t count = 2u * (size_t)frame_count_max + 2u * (size_t)bench->decode.count_max +
+                   2u * (size_t)FULL_POSITIONS;
+    bench->times_region =
+        es_plan_add(&boot->plan, ES_MEM_HOST, "bench times", count * sizeof(uint64_t));
+}
+
+static uint64_t *bind(struct es_bench_times *times, uint64_t *next) {
+    times->ns = next;
+    times->count = 0;
+    return next + times->count_max;
+}
+
+static void bind_times(struct es_bench *bench) {
+    uint64_t *next = es_arena_region(&bench->boot->arena, bench->times_region);
+    next += bench->frames.count_max; /* scratch */
+    next = bind(&bench->frames, next);
+    next = bind(&bench->decode, next);
+    next = bind(&bench->encode, next);
+    next = bind(&bench->full_decode, next);
+    (void)bind(&bench->full_encode, next);
+}
+
+static void keep(struct es_bench_times *times, uint64_t ns) {
+    if (times->count < times->count_max) {
+        times->ns[times->count++] = ns;
+    }
 }
 
 /* Shell sort: qsort may allocate. */
@@ -58,82 +81,98 @@ static void sort(uint64_t *times, uint32_t count) {
     }
 }
 
-uint64_t es_bench_percentile(const uint64_t *times, uint32_t count, double share) {
-    if (count == 0) {
+uint64_t es_bench_percentile(const struct es_bench *bench, const struct es_bench_times *times,
+                             uint32_t first, uint32_t count, double share) {
+    if (first >= times->count) {
         return 0;
     }
-    /* The smallest value that at least this share of all values do not exceed. */
+    uint32_t left = times->count - first;
+    count = count < left ? count : left;
+    uint64_t *sorted = es_arena_region(&bench->boot->arena, bench->times_region);
+    memcpy(sorted, times->ns + first, count * sizeof *sorted);
+    sort(sorted, count);
     double rank = ceil(share * (double)count);
-    return times[rank < 1.0 ? 0 : (uint32_t)rank - 1u];
+    return sorted[rank < 1.0 ? 0 : (uint32_t)rank - 1u];
 }
 
-/* -- the machine ------------------------------------------------------------------------------ */
-
-/* Along several lines at once, as the kernels read: a ceiling must not be a straw man. */
-static void read_task(void *context, uint32_t task_index, uint32_t worker_index) {
-    (void)worker_index;
-    const lane_t *lanes =
-        (const lane_t *)((const char *)context + (size_t)task_index * READ_TASK_BYTES);
-    const size_t line_lanes = READ_TASK_BYTES / READ_LINE_COUNT / sizeof(lane_t);
-    lane_t sums[READ_LINE_COUNT] = {{0}};
-    for (size_t i = 0; i < line_lanes; i++) {
-        for (size_t line = 0; line < READ_LINE_COUNT; line++) {
-            sums[line] += lanes[line * line_lanes + i];
-        }
+double es_bench_drift(const struct es_bench *bench) {
+    uint32_t filled = bench->boot->model.decoder.window;
+    if (bench->frames.count < filled + 2u * POSITIONS_PER_10_MIN) {
+        return 0;
     }
-    lane_t sum = sums[0];
-    for (size_t line = 1; line < READ_LINE_COUNT; line++) {
-        sum += sums[line];
-    }
-    /* The buffer holds ones; a use of the sum keeps the reads. */
-    ES_ASSERT(sum[0] == READ_TASK_BYTES / sizeof(lane_t));
+    uint64_t early = es_bench_percentile(bench, &bench->frames, filled, POSITIONS_PER_10_MIN, 0.5);
+    uint64_t late =
+        es_bench_percentile(bench, &bench->frames, bench->frames.count - POSITIONS_PER_10_MIN,
+                            POSITIONS_PER_10_MIN, 0.5);
+    return (double)late / (double)early;
 }
 
-void es_bench_measure_read(struct es_bench *bench) {
-    uint64_t *buffer = es_arena_region(&bench->boot->arena, bench->read_region);
-    for (size_t i = 0; i < bench->read_bytes / sizeof *buffer; i++) {
-        buffer[i] = 1;
+enum es_status es_bench_write_times(const struct es_bench *bench, const char *path,
+                                    struct es_error *error) {
+    FILE *file = fopen(path, "w");
+    bool is_written = file != NULL;
+    for (uint32_t i = 0; is_written && i < bench->frames.count; i++) {
+        is_written = fprintf(file, "%.4f\n", (double)bench->frames.ns[i] * 1e-6) > 0;
     }
-    uint64_t passes[READ_PASS_COUNT];
-    for (uint32_t pass = 0; pass < READ_PASS_COUNT; pass++) {
-        uint64_t start_ns = es_clock_ns();
-        es_pool_run(bench->boot->pool, read_task, buffer,
-                    (uint32_t)(bench->read_bytes / READ_TASK_BYTES));
-        passes[pass] = es_clock_ns() - start_ns;
-    }
-    sort(passes, READ_PASS_COUNT);
-    bench->read_bytes_per_s = (double)bench->read_bytes / seconds_of(passes[0]);
-    bench->read_median_bytes_per_s =
-        (double)bench->read_bytes / seconds_of(passes[READ_PASS_COUNT / 2u]);
+    is_written = file != NULL && fclose(file) == 0 && is_written;
+    return is_written ? ES_OK
+                      : es_fail(error, ES_ERR_OUTPUT,
+                                "%s: the times could not be written: %s; give another path", path,
+                                strerror(errno));
 }
 
 /* -- the engine, timed at its seam ------------------------------------------------------------ */
 
+/* Encoder and decoder one by one, each to its end. */
+static bool is_apart(void) {
+    return timed->phase != ES_BENCH_FRAMES;
+}
+
 static int timed_encode(struct es_backend *backend, const float *mel, uint32_t position_count,
                         struct es_error *error) {
-    es_profile_set(timed->is_live ? NULL : &timed->profile);
+    bool is_file = timed->phase == ES_BENCH_FILE;
+    es_profile_set(is_file ? &timed->profile : NULL);
     uint64_t start_ns = es_clock_ns();
     int waiting_count = timed->boot->ops->encode(backend, mel, position_count, error);
+    if (waiting_count >= 0 && is_apart()) {
+        enum es_status status = timed->boot->ops->wait(backend, error);
+        waiting_count = status == ES_OK ? waiting_count : (int)status;
+    }
     uint64_t ns = es_clock_ns() - start_ns;
     es_profile_set(NULL);
-    if (!timed->is_live) {
+    timed->frame_start_ns = start_ns;
+    timed->frame_parts_ns = ns;
+    switch (timed->phase) {
+    case ES_BENCH_FILE:
         timed->chunk_encode_ns += ns;
         timed->chunk_encode_positions += position_count;
-    } else if (position_count == 1 && timed->encode_count < timed->time_count_max) {
-        timed->encode_ns[timed->encode_count++] = ns;
+        break;
+    case ES_BENCH_PARTS:
+        keep(&timed->encode, ns);
+        break;
+    case ES_BENCH_FULL:
+        keep(&timed->full_encode, ns);
+        break;
+    case ES_BENCH_FRAMES:
+        break;
     }
     return waiting_count;
+}
+
+/* What reading the window's keys and values moves at this step. */
+static double cache_bytes_of_step(const struct es_boot *boot, uint64_t step_count) {
+    const struct es_stack *stack = &boot->model.decoder;
+    uint64_t keys = step_count < stack->window ? step_count : stack->window;
+    return 2.0 * (double)keys * stack->layer_count * stack->kv_head_count * stack->head_dim *
+           boot->ops->cache_value_bytes;
 }
 
 static enum es_status timed_prefill(struct es_backend *backend, const int32_t *ids,
                                     uint32_t id_count, float streaming_pad_bias,
                                     struct es_choice *choice, struct es_error *error) {
-    uint64_t start_ns = es_clock_ns();
     enum es_status status =
         timed->boot->ops->prefill(backend, ids, id_count, streaming_pad_bias, choice, error);
-    timed->prefill_ns = es_clock_ns() - start_ns;
-    timed->prefill_positions = id_count;
-    timed->step_count = id_count;
+    timed->step_count += id_count;
     return status;
 }
 
@@ -141,14 +180,26 @@ static enum es_status timed_decode(struct es_backend *backend, const struct es_s
                                    struct es_choice *choice, struct es_error *error) {
     uint64_t start_ns = es_clock_ns();
     enum es_status status = timed->boot->ops->decode(backend, step, choice, error);
-    uint64_t ns = es_clock_ns() - start_ns;
+    uint64_t end_ns = es_clock_ns();
     timed->step_count++;
-    if (timed->is_live && timed->decode_count < timed->time_count_max) {
-        timed->decode_ns[timed->decode_count++] = ns;
-        const struct es_stack *stack = &timed->boot->model.decoder;
-        uint64_t keys = timed->step_count < stack->window ? timed->step_count : stack->window;
-        timed->kv_bytes += 2.0 * (double)keys * stack->layer_count * stack->kv_head_count *
-                           stack->head_dim * sizeof(float);
+    switch (timed->phase) {
+    case ES_BENCH_FILE:
+        break;
+    case ES_BENCH_PARTS:
+        if (timed->decode.count < timed->decode.count_max) {
+            timed->kv_bytes += cache_bytes_of_step(timed->boot, timed->step_count);
+        }
+        keep(&timed->decode, end_ns - start_ns);
+        if (!es_bench_has_gpu(timed)) {
+            keep(&timed->frames, timed->frame_parts_ns + (end_ns - start_ns));
+        }
+        break;
+    case ES_BENCH_FRAMES:
+        keep(&timed->frames, end_ns - timed->frame_start_ns);
+        break;
+    case ES_BENCH_FULL:
+        keep(&timed->full_decode, end_ns - start_ns);
+        break;
     }
     return status;
 }
@@ -164,49 +215,84 @@ static double step_weight_bytes(const struct es_boot *boot) {
     return (layer * stack->layer_count + head) * (double)es_dtype_bytes(boot->dtype);
 }
 
-static void ignore_token(void *context, const struct es_token *token) {
-    (void)context;
-    (void)token;
+static void count_token(void *context, const struct es_token *token) {
+    struct es_bench *bench = context;
+    bench->id_checksum = (bench->id_checksum ^ (uint32_t)token->id) * 0x100000001b3ull;
 }
 
 /* A second of tone, a second of quiet, over noise: something to encode in every band. */
-static void synthesize(float *pcm, uint32_t count, uint64_t first_sample) {
+static float synthetic_sample(uint64_t sample) {
     const double turn = 6.283185307179586;
+    uint64_t noise = (sample + 1u) * 6364136223846793005u;
+    noise ^= noise >> 33;
+    noise *= 0xff51afd7ed558ccdu;
+    float value = ((float)(noise >> 40) / 16777216.0f - 0.5f) * 0.02f;
+    if (sample / ES_SAMPLE_RATE % 2u == 0) {
+        value +=
+            0.2f * (float)sin(turn * 440.0 * (double)(sample % ES_SAMPLE_RATE) / ES_SAMPLE_RATE);
+    }
+    return value;
+}
+
+static void make_audio(const struct es_bench *bench, float *pcm, uint32_t count,
+                       uint64_t first_sample) {
+    const struct es_bench_options *options = &bench->options;
     for (uint32_t i = 0; i < count; i++) {
         uint64_t sample = first_sample + i;
-        uint64_t noise = (sample + 1u) * 6364136223846793005u;
-        noise ^= noise >> 33;
-        noise *= 0xff51afd7ed558ccdu;
-        float value = ((float)(noise >> 40) / 16777216.0f - 0.5f) * 0.02f;
-        if (sample / ES_SAMPLE_RATE % 2u == 0) {
-            value += 0.2f *
-                     (float)sin(turn * 440.0 * (double)(sample % ES_SAMPLE_RATE) / ES_SAMPLE_RATE);
-        }
-        pcm[i] = value;
+        pcm[i] = options->samples != NULL ? options->samples[sample % options->sample_count]
+                                          : synthetic_sample(sample);
     }
 }
 
-/* Feeds blocks until the audio or the time is used up; the synthesis is not counted. */
-static enum es_status run_pass(struct es_bench *bench, uint32_t block_samples, double *audio_s,
+/* What comes next in a live pass on a GPU: parts for a minute, frames, and parts again at the end,
+ * where the window is full by then. On a CPU the parts are the frames. */
+static void choose_phase(struct es_bench *bench, uint64_t done, uint64_t sample_count) {
+    uint64_t position = done / ES_POSITION_SAMPLES;
+    uint64_t position_count = sample_count / ES_POSITION_SAMPLES;
+    if (!es_bench_has_gpu(bench) || position < PARTS_POSITIONS) {
+        bench->phase = ES_BENCH_PARTS;
+    } else if (position + FULL_POSITIONS < position_count ||
+               bench->step_count < bench->boot->model.decoder.window) {
+        bench->phase = ES_BENCH_FRAMES;
+    } else {
+        bench->phase = ES_BENCH_FULL;
+    }
+}
+
+/* Feeds blocks until the audio or the time is used up; making the audio is not counted. */
+static enum es_status run_pass(struct es_bench *bench, bool is_live, double *audio_s,
                                double *wall_s, struct es_error *error) {
     struct es_pipeline *pipeline = &bench->boot->pipeline;
-    struct es_pipeline_options options = {
-        .stream = {.delay_positions = DEFAULT_DELAY_POSITIONS, .on_token = ignore_token}};
+    struct es_pipeline_options options = {.stream = {.delay_positions = DEFAULT_DELAY_POSITIONS,
+                                                     .cadence_positions = is_live ? 1u : 0u,
+                                                     .on_token = count_token,
+                                                     .context = bench}};
     timed = bench;
     timed_ops = *bench->boot->ops;
     timed_ops.encode = timed_encode;
     timed_ops.prefill = timed_prefill;
     timed_ops.decode = timed_decode;
     pipeline->stream.ops = &timed_ops;
-    uint64_t sample_count = (uint64_t)bench->seconds * ES_SAMPLE_RATE;
+    bench->step_count = 0;
+    bench->phase = is_live ? ES_BENCH_PARTS : ES_BENCH_FILE;
+    uint32_t block_samples = is_live ? ES_POSITION_SAMPLES : pipeline->block_samples;
+    uint64_t sample_count = (uint64_t)bench->options.seconds * ES_SAMPLE_RATE;
+    uint64_t limit_ns = ES_BENCH_PASS_NS_MAX(bench->options.seconds);
     uint64_t start_ns = es_clock_ns();
+    uint64_t next_ns = start_ns;
     enum es_status status = es_pipeline_start(pipeline, &options, error);
     uint64_t wall_ns = es_clock_ns() - start_ns;
-    for (uint64_t done = 0;
-         status == ES_OK && done < sample_count && wall_ns < ES_BENCH_PASS_NS_MAX;) {
+    for (uint64_t done = 0; status == ES_OK && done < sample_count && wall_ns < limit_ns;) {
         uint64_t left = sample_count - done;
         uint32_t count = left < block_samples ? (uint32_t)left : block_samples;
-        synthesize(pipeline->pcm, count, done);
+        make_audio(bench, pipeline->pcm, count, done);
+        if (is_live) {
+            choose_phase(bench, done, sample_count);
+            next_ns += (uint64_t)ES_POSITION_MS * 1000000u;
+            if (bench->options.is_paced) {
+                es_clock_sleep_until(next_ns);
+            }
+        }
         start_ns = es_clock_ns();
         status = es_pipeline_push(pipeline, pipeline->pcm, count, error);
         wall_ns += es_clock_ns() - start_ns;
@@ -219,40 +305,92 @@ static enum es_status run_pass(struct es_bench *bench, uint32_t block_samples, d
 }
 
 enum es_status es_bench_measure_live(struct es_bench *bench, struct es_error *error) {
-    bench->decode_ns = es_arena_region(&bench->boot->arena, bench->times_region);
-    bench->encode_ns = bench->decode_ns + bench->time_count_max;
-    bench->is_live = true;
-    enum es_status status =
-        run_pass(bench, ES_POSITION_SAMPLES, &bench->live_audio_s, &bench->live_wall_s, error);
+    bind_times(bench);
+    bench->id_checksum = 0xcbf29ce484222325ull;
+    size_t before_bytes = 0;
+    size_t after_bytes = 0;
+    size_t resident_before = es_memory_resident_bytes();
+    bool has_gpu = es_bench_has_gpu(bench);
+    enum es_status status = has_gpu ? es_bench_gpu_available(bench, &before_bytes, error) : ES_OK;
+    if (status == ES_OK) {
+        status = run_pass(bench, true, &bench->live_audio_s, &bench->live_wall_s, error);
+    }
+    if (status == ES_OK && has_gpu) {
+        status = es_bench_gpu_available(bench, &after_bytes, error);
+    }
     if (status != ES_OK) {
         return status;
     }
-    sort(bench->decode_ns, bench->decode_count);
-    sort(bench->encode_ns, bench->encode_count);
-    double steps = bench->decode_count > 0 ? (double)bench->decode_count : 1.0;
-    bench->step_bytes = step_weight_bytes(bench->boot) + bench->kv_bytes / steps;
+    bench->device_growth_bytes = (int64_t)before_bytes - (int64_t)after_bytes;
+    bench->resident_growth_bytes = (int64_t)es_memory_resident_bytes() - (int64_t)resident_before;
+    double steps = bench->decode.count > 0 ? (double)bench->decode.count : 1.0;
+    double weight_bytes = step_weight_bytes(bench->boot);
+    bench->step_bytes = weight_bytes + bench->kv_bytes / steps;
+    bench->full_step_bytes = weight_bytes + cache_bytes_of_step(bench->boot, UINT64_MAX);
     return ES_OK;
 }
 
 enum es_status es_bench_measure_file(struct es_bench *bench, struct es_error *error) {
-    bench->is_live = false;
-    return run_pass(bench, bench->boot->pipeline.block_samples, &bench->file_audio_s,
-                    &bench->file_wall_s, error);
+    return run_pass(bench, false, &bench->file_audio_s, &bench->file_wall_s, error);
+}
+
+enum es_status es_bench_measure_prefill(struct es_bench *bench, struct es_error *error) {
+    const struct es_backend_ops *ops = bench->boot->ops;
+    struct es_backend *backend = bench->boot->backend;
+    int32_t ids[PROMPT_POSITIONS];
+    ids[0] = ES_ID_BOS;
+    for (uint32_t i = 1; i < PROMPT_POSITIONS; i++) {
+        ids[i] = ES_ID_STREAMING_PAD;
+    }
+    uint64_t times[PREFILL_COUNT];
+    for (uint32_t i = 0; i < PREFILL_COUNT; i++) {
+        enum es_status status = ops->reset(backend, DEFAULT_DELAY_POSITIONS, NULL, error);
+        if (status != ES_OK) {
+            return status;
+        }
+        for (uint32_t done = 0; done < PROMPT_POSITIONS;) {
+            uint32_t left = PROMPT_POSITIONS - done;
+            uint32_t max = bench->boot->options.encode_positions_max;
+            uint32_t count = left < max ? left : max;
+            /* The stream's own frames, whatever they hold: the time does not depend on it. */
+            int waiting = ops->encode(backend, bench->boot->pipeline.stream.mel, count, error);
+            if (waiting < 0) {
+                return (enum es_status)waiting;
+            }
+            done += count;
+        }
+        status = ops->wait(backend, error);
+        if (status != ES_OK) {
+            return status;
+        }
+        struct es_choice choice;
+        uint64_t start_ns = es_clock_ns();
+        status = ops->prefill(backend, ids, PROMPT_POSITIONS, 0.0f, &choice, error);
+        times[i] = es_clock_ns() - start_ns;
+        if (status != ES_OK) {
+            return status;
+        }
+    }
+    sort(times, PREFILL_COUNT);
+    bench->prefill_ns = times[PREFILL_COUNT / 2u];
+    bench->prefill_positions = PROMPT_POSITIONS;
+    return ES_OK;
 }
 
 void es_bench_measure_mel(struct es_bench *bench) {
     struct es_pipeline *pipeline = &bench->boot->pipeline;
     uint64_t wall_ns = 0;
+    uint32_t seconds = bench->options.seconds < 60u ? bench->options.seconds : 60u;
     es_mel_reset(pipeline->mel);
-    for (uint32_t second = 0; second < bench->seconds && wall_ns < ES_BENCH_PASS_NS_MAX; second++) {
+    for (uint32_t second = 0; second < seconds; second++) {
         for (uint32_t done = 0; done < ES_SAMPLE_RATE; done += ES_POSITION_SAMPLES) {
             uint32_t left = ES_SAMPLE_RATE - done;
             uint32_t count = left < ES_POSITION_SAMPLES ? left : ES_POSITION_SAMPLES;
-            synthesize(pipeline->pcm, count, (uint64_t)second * ES_SAMPLE_RATE + done);
+            make_audio(bench, pipeline->pcm, count, (uint64_t)second * ES_SAMPLE_RATE + done);
             uint64_t start_ns = es_clock_ns();
             (void)es_mel_push(pipeline->mel, pipeline->pcm, count, pipeline->frames);
             wall_ns += es_clock_ns() - start_ns;
         }
     }
-    bench->mel_s_per_audio_s = seconds_of(wall_ns) / bench->seconds;
+    bench->mel_s_per_audio_s = seconds_of(wall_ns) / seconds;
 }

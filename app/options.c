@@ -11,7 +11,7 @@
 #define HELP_VALUE (1 << 30)
 #define DELAY_MS_SHORT_MAX 1200u /* the model was trained on 1..15 positions, and on 30 */
 #define DELAY_MS_LONG 2400u
-#define SECONDS_MAX 3600u
+#define SECONDS_MAX 86400u
 
 static const struct option all_options[] = {
     {"model", required_argument, NULL, ES_OPTION_MODEL},
@@ -28,6 +28,9 @@ static const struct option all_options[] = {
     {"config", required_argument, NULL, ES_OPTION_CONFIG},
     {"set", required_argument, NULL, ES_OPTION_SET},
     {"root", required_argument, NULL, ES_OPTION_ROOT},
+    {"audio", required_argument, NULL, ES_OPTION_AUDIO},
+    {"paced", no_argument, NULL, ES_OPTION_PACED},
+    {"times", required_argument, NULL, ES_OPTION_TIMES},
     {"help", no_argument, NULL, HELP_VALUE},
 };
 #define OPTION_COUNT (sizeof all_options / sizeof all_options[0])
@@ -137,6 +140,15 @@ static enum es_status take(struct es_options *options, int value, const char *te
         return read_count("threads", text, ES_THREAD_COUNT_MAX, &options->thread_count, error);
     case ES_OPTION_FORCE:
         options->force_path = text;
+        return ES_OK;
+    case ES_OPTION_AUDIO:
+        options->audio_path = text;
+        return ES_OK;
+    case ES_OPTION_PACED:
+        options->is_paced = true;
+        return ES_OK;
+    case ES_OPTION_TIMES:
+        options->times_path = text;
         return ES_OK;
     case ES_OPTION_BLANK_GUARD:
         options->has_blank_guard = true;

@@ -30,6 +30,9 @@ enum es_option {
     ES_OPTION_CONFIG = 1 << 19,
     ES_OPTION_SET = 1 << 20,
     ES_OPTION_ROOT = 1 << 21,
+    ES_OPTION_AUDIO = 1 << 22,
+    ES_OPTION_PACED = 1 << 23,
+    ES_OPTION_TIMES = 1 << 24,
 };
 
 enum es_backend_choice { ES_BACKEND_AUTO, ES_BACKEND_CPU, ES_BACKEND_CUDA };
@@ -46,6 +49,9 @@ struct es_options {
     const char *board; /* NULL without --board */
     uint32_t seconds;
     bool as_json;
+    const char *audio_path; /* of bench; NULL: a synthetic sound */
+    bool is_paced;
+    const char *times_path; /* NULL without --times */
     const char *config_path;                           /* NULL without --config */
     const char *settings[ES_CONFIG_SETTING_COUNT_MAX]; /* of --set, in order */
     uint32_t setting_count;

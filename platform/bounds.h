@@ -131,7 +131,9 @@
 #define ES_STOP_FINISH_MS 800u
 #define ES_STOP_DRAIN_MS 150u /* ... and handing it over that much */
 
-#define ES_BENCH_PASS_NS_MAX 180000000000ull /* one pass of `earshot bench`: three minutes */
+/* One pass of `earshot bench`: three minutes, or an eighth of the audio where that is more. */
+#define ES_BENCH_PASS_NS_MAX(seconds)                                                              \
+    ((seconds) > 1440u ? (uint64_t)(seconds)*125000000u : 180000000000ull)
 
 /* -- microphone -------------------------------------------------------------------------------- */
 #define ES_CARD_RATE_MIN 8000u        /* Hz; telephone headsets */

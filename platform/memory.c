@@ -108,3 +108,11 @@ size_t es_memory_available_under(const char *root) {
 size_t es_memory_available_bytes(void) {
     return es_memory_available_under("");
 }
+
+size_t es_memory_resident_bytes(void) {
+    struct small_file file;
+    if (!file_read(&file, "/proc/self", "status")) {
+        return 0;
+    }
+    return (size_t)(number_after(file.text, "VmRSS:") << 10);
+}

@@ -11,3 +11,7 @@ size_t es_memory_available_bytes(void);
 
 /* The same, with `root` before /proc and /sys ("" for the real ones): for tests. */
 size_t es_memory_available_under(const char *root);
+
+/* What of this process lies in RAM (VmRSS), in bytes; 0 when the kernel does not say. Allocates
+ * nothing. */
+size_t es_memory_resident_bytes(void);

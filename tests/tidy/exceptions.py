@@ -12,6 +12,7 @@ ALLOCATES = {
     "engine/json.c": "params.json is read whole at boot, before sizes are known",
     "engine/safetensors.c": "the header is read whole at boot, before sizes are known",
     "engine/weights_file.c": "the list of transfers lives while weights are loaded",
+    "app/recording.c": "bench reads its audio at boot; a measuring option",
     "app/forced_ids.c": "--force reads its ids at boot; a measuring option",
 }
 
