@@ -26,6 +26,7 @@
 #include "board/word.h"
 #include "platform/arena.h"
 #include "platform/status.h"
+#include "platform/thread.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -61,6 +62,7 @@ struct es_journal {
     uint64_t retry_at_ms;
     uint64_t dirty_since_ms;
     bool is_dirty;
+    bool is_failing;            /* told, and not yet told to be over */
     uint64_t unwritten_records; /* that the disk did not take */
     uint64_t said_lost_records;
     struct es_journal_counters own; /* the thread's; copied to `shared` after each round */
@@ -70,10 +72,9 @@ struct es_journal {
     struct es_journal_counters shared;
     struct es_error trouble;
     bool has_trouble;
-    int wake_fd;
+    int wake_fd; /* -1 without the thread */
     atomic_bool is_stopping;
-    bool is_started;
-    pthread_t thread;
+    struct es_thread thread;
 };
 
 void es_journal_layout(struct es_plan *plan, struct es_journal_layout *layout);
@@ -101,8 +102,13 @@ bool es_journal_take_trouble(struct es_journal *journal, struct es_error *error)
 /* Writes and syncs what waits, ends the thread, closes. Main thread. */
 void es_journal_stop(struct es_journal *journal);
 
-/* One round of the thread, for tests; returns the ms until the next one. */
+/* Opens as es_journal_start does, without the thread; then call es_journal_poll. */
+ES_MUST_CHECK enum es_status es_journal_open(struct es_journal *journal, struct es_error *error);
+/* One round of the thread; returns the ms until the next one. The journal's thread. */
 uint32_t es_journal_poll(struct es_journal *journal, uint64_t now_ms);
+
+/* What found no room, or the disk did not take. The journal's thread. */
+uint64_t es_journal_lost_records(const struct es_journal *journal);
 
 /* The first half of the kernel's boot id; 0 when it says none. `root` before /proc, "" usually. */
 uint64_t es_journal_boot_id(const char *root);

@@ -6,7 +6,8 @@
  *
  * A slot, little-endian: 0 crc32c of the rest, 4 magic, 6 kind, 7 flags, 8 number, 16 boot id,
  * 24 monotonic ms, 32 unix ms (0: not known), 40 start ms, 48 duration ms, 52 text bytes here,
- * 53..55 zero, 56 text. An event's text is its name, a zero byte and the line. */
+ * 53..55 zero, 56 text. An event's text is its name, a zero byte and the line. Of a `lost` record
+ * start_ms counts the records. */
 #pragma once
 
 #include "platform/bounds.h"
@@ -84,6 +85,18 @@ struct es_journal_slot {
 /* bytes [ES_JOURNAL_SLOT_BYTES]. Decoding: false when empty, torn or of another version. */
 void es_journal_slot_encode(const struct es_journal_slot *slot, uint8_t *bytes);
 bool es_journal_slot_decode(struct es_journal_slot *slot, const uint8_t *bytes);
+bool es_journal_slot_is_empty(const uint8_t *bytes);
+
+/* bytes [ES_JOURNAL_HEAD_BYTES]: the name, the size of a slot, how many there are, a CRC. Decoding:
+ * false when it is damaged; the file's length then says how many. */
+void es_journal_head_encode(uint64_t slot_count, uint8_t *bytes);
+bool es_journal_head_decode(const uint8_t *bytes, uint64_t *slot_count);
+
+/* Reads through all slots. ES_ERR_INPUT: unreadable, or no journal (`path` is for messages). A file
+ * that holds nothing but zeros is a journal that was never begun: slot_count 0. */
+ES_MUST_CHECK enum es_status es_journal_file_scan(int fd, const char *path,
+                                                  struct es_journal_summary *summary,
+                                                  struct es_error *error);
 
 /* Reads without locking; a writer may go on meanwhile. ES_ERR_INPUT: missing, unreadable, or no
  * journal. Allocates nothing. Any thread. */
