@@ -569,3 +569,47 @@ const struct es_backend_ops *es_backend_cuda(void) {
     };
     return &ops;
 }
+
+/* -- measuring ---------------------------------------------------------------------------------- */
+
+/* Far enough into a stream that both windows are full. */
+static enum es_status stand_far_in(void *context, struct es_error *error) {
+    struct es_backend *backend = context;
+    const struct es_model *model = backend->model;
+    uint64_t position = model->decoder.window + (uint64_t)model->encoder.window;
+    *backend->shared.state = (struct es_cuda_stream_state){
+        .encoder_frame = position * model->downsample,
+        .decoder_position = position,
+        .last_id = ES_ID_STREAMING_PAD,
+        .embeddings_written = position + 1u,
+    };
+    *backend->shared.input = (struct es_cuda_step_input){.id = ES_STEP_LAST};
+    enum es_status status = es_cuda_copy(backend->cuda, backend->ops.state, backend->shared.state,
+                                         sizeof *backend->shared.state, ES_CUDA_TO_DEVICE, error);
+    return status == ES_OK ? wait(backend, error) : status;
+}
+
+static enum es_status enqueue_encoder(void *context, struct es_error *error) {
+    struct es_backend *backend = context;
+    return run_encoder(backend, mel_of(backend, 0), 1, error);
+}
+
+static enum es_status enqueue_decoder(void *context, struct es_error *error) {
+    struct es_backend *backend = context;
+    return es_cuda_decoder_run(&backend->decoder, NULL, 1, &backend->tap, 0, error);
+}
+
+enum es_status es_backend_cuda_measure(struct es_backend *backend,
+                                       struct es_cuda_measured *measured, uint32_t *measured_count,
+                                       struct es_error *error) {
+    const struct es_cuda_measured_run runs[] = {
+        {"encoder", backend, stand_far_in, enqueue_encoder},
+        {"decoder", backend, stand_far_in, enqueue_decoder},
+    };
+    enum es_status status = ES_OK;
+    *measured_count = 0;
+    for (size_t i = 0; status == ES_OK && i < sizeof runs / sizeof runs[0]; i++) {
+        status = es_cuda_measure_run(backend->cuda, &runs[i], measured, measured_count, error);
+    }
+    return status;
+}

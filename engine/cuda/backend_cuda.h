@@ -10,6 +10,7 @@
 #pragma once
 
 #include "engine/backend.h"
+#include "engine/cuda/measure.h"
 
 /* ES_ERR_INPUT with the reason when the kernels are not made for this model. Any thread. */
 ES_MUST_CHECK enum es_status es_backend_cuda_check(const struct es_model *model,
@@ -17,3 +18,11 @@ ES_MUST_CHECK enum es_status es_backend_cuda_check(const struct es_model *model,
 
 /* Static storage; any thread. */
 const struct es_backend_ops *es_backend_cuda(void);
+
+/* For benchmarks: every kernel of an encoder chunk of one position and of a decoder step, both with
+ * full windows, timed by itself. Fills measured [ES_CUDA_MEASURE_COUNT_MAX]. The stream is anywhere
+ * afterwards: reset follows. */
+ES_MUST_CHECK enum es_status es_backend_cuda_measure(struct es_backend *backend,
+                                                     struct es_cuda_measured *measured,
+                                                     uint32_t *measured_count,
+                                                     struct es_error *error);
