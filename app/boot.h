@@ -10,6 +10,8 @@
  * large (the table of tensors): static storage, not the stack. Main thread. */
 #pragma once
 
+#include "app/backends.h"
+#include "app/forecast.h"
 #include "app/pipeline.h"
 #include "engine/tokenizer.h"
 
@@ -17,12 +19,23 @@ struct es_boot_options {
     const char *model_directory;
     uint32_t thread_count;         /* 0: as many as the process may run on */
     uint32_t encode_positions_max; /* 1..ES_ENCODE_POSITIONS_MAX */
-    bool leaves_unfrozen; /* the caller starts threads of its own and then calls es_freeze */
+    enum es_backend_choice backend;
+    enum es_kv_memory kv_memory;
+    uint32_t kv_window;        /* decoder positions, ES_KV_WINDOW_MIN..the model's own; 0: those */
+    uint32_t delay_positions;  /* that the warm-up prepares; another costs its first stream a little
+                                * more. 0: 6 */
+    const char *board_title;   /* plan for this board, with no device of this machine; or NULL */
+    double memory_bytes_per_s; /* of the machine or the board; 0: not known */
+    const struct es_tap *tap;  /* tests: borrowed, NULL for none */
+    uint64_t start_position;   /* tests: es_backend_config */
+    bool leaves_unfrozen;      /* the caller starts threads of its own and then calls es_freeze */
 };
 
 struct es_boot {
     struct es_boot_options options;
     struct es_model model;
+    struct es_backends backends;
+    struct es_forecast forecast;
     enum es_dtype dtype;   /* of the matrices */
     bool is_dtype_assumed; /* BF16, because there are no weights to look at */
     struct es_plan plan;
@@ -41,8 +54,9 @@ struct es_boot {
     struct es_pipeline pipeline;
 };
 
-/* Reads the model's dimensions and adds up every region. Starts the worker pool, whose size the
- * scratch depends on; es_boot_stop ends it, also after a failure. */
+/* Reads the model's dimensions, chooses the engine and adds up every region. Starts the worker
+ * pool, whose size the scratch depends on, and opens the GPU where it is used; es_boot_stop ends
+ * both, also after a failure. */
 ES_MUST_CHECK enum es_status
 es_boot_plan(struct es_boot *boot, const struct es_boot_options *options, struct es_error *error);
 

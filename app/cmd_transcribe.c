@@ -3,6 +3,7 @@
 #include "app/forced_ids.h"
 #include "app/interrupt.h"
 #include "audio/pcm.h"
+#include "board/board.h"
 #include "platform/clock.h"
 #include "platform/log.h"
 
@@ -155,8 +156,11 @@ static void warn_of_leftovers(const struct session *s) {
 }
 
 static enum es_status transcribe(struct session *s, struct es_error *error) {
+    uint32_t cadence = s->options->cadence_positions > 0 ? s->options->cadence_positions
+                                                         : es_forecast_cadence(&s->boot.forecast);
     struct es_pipeline_options options = {
         .stream = {.delay_positions = s->options->delay_positions,
+                   .cadence_positions = s->options->is_realtime ? cadence : 0,
                    .blank_guard = s->options->has_blank_guard,
                    .on_token = on_token,
                    .forced_id = s->options->force_path != NULL ? forced_id : NULL,
@@ -204,11 +208,27 @@ static enum es_status open_source(struct session *s, struct es_error *error) {
     return es_pcm_open_file(&s->source, s->options->file, error);
 }
 
+/* A live stream that can only fall behind is refused before it begins. */
+static enum es_status check_speed(const struct session *s, struct es_error *error) {
+    enum es_status status = es_forecast_check(&s->boot.forecast, "this board", error);
+    return status == ES_OK ? ES_OK : ES_ERR_HARDWARE;
+}
+
 static enum es_status boot_and_transcribe(struct session *s, struct es_error *error) {
-    struct es_boot_options boot_options = {.model_directory = s->options->model_directory,
-                                           .thread_count = s->options->thread_count,
-                                           .encode_positions_max = ES_ENCODE_POSITIONS_MAX};
+    struct es_boot_options boot_options = {
+        .model_directory = s->options->model_directory,
+        .thread_count = s->options->thread_count,
+        .encode_positions_max = ES_ENCODE_POSITIONS_MAX,
+        .backend = s->options->backend,
+        .kv_memory = s->options->kv_memory,
+        .kv_window = s->options->kv_window,
+        .delay_positions = s->options->delay_positions,
+        .memory_bytes_per_s = es_memory_bytes_per_s(es_board_detect("")->name),
+    };
     enum es_status status = es_boot_plan(&s->boot, &boot_options, error);
+    if (status == ES_OK && s->options->is_realtime && s->boot.backends.cuda != NULL) {
+        status = check_speed(s, error);
+    }
     if (status == ES_OK && s->options->force_path != NULL) {
         status =
             es_forced_ids_read(&s->forced, s->options->force_path, s->boot.model.vocab_size, error);
@@ -244,12 +264,8 @@ static enum es_status run(const struct es_options *options, struct es_error *err
         return es_fail(error, ES_ERR_USAGE,
                        "transcribe: --force prints a choice per token; add --format tokens");
     }
-    enum es_status status = es_backend_check(options->backend, error);
-    if (status != ES_OK) {
-        return status;
-    }
     session.options = options;
-    status = boot_and_transcribe(&session, error);
+    enum es_status status = boot_and_transcribe(&session, error);
     if (session.source != NULL) {
         es_pcm_close(session.source);
     }
@@ -279,11 +295,18 @@ const struct es_command es_command_transcribe = {
         "  --force FILE       with --format tokens: feed the ids of FILE, one per line, and print\n"
         "                     the model's choice and its margin for each step\n"
         "  --blank-guard      push the model out of endless blanks\n"
+        "  --kv-window N      decoder positions of 80 ms that are remembered, 128 or more\n"
+        "                     (default: the model's own): less memory, less context\n"
+        "  --kv-memory KIND   of keys and values on a GPU: auto (default), unified, device, "
+        "shared\n"
+        "  --encoder-cadence MS   with --realtime, how often the encoder runs: 80, 160, 320 or\n"
+        "                     auto (default: 80 where the memory is fast enough for it)\n"
         "\n"
         "Exit code: 0 ok, 2 usage, 3 bad input file, 4 the machine lacks something, 5 the output\n"
         "could not be written, 130 interrupted (the text so far is written).\n",
     .accepted = ES_OPTION_MODEL | ES_OPTION_BACKEND | ES_OPTION_DELAY | ES_OPTION_FORMAT |
-                ES_OPTION_REALTIME | ES_OPTION_THREADS | ES_OPTION_FORCE | ES_OPTION_BLANK_GUARD,
+                ES_OPTION_REALTIME | ES_OPTION_THREADS | ES_OPTION_FORCE | ES_OPTION_BLANK_GUARD |
+                ES_OPTION_KV_WINDOW | ES_OPTION_KV_MEMORY | ES_OPTION_CADENCE,
     .takes_file = true,
     .run = run,
 };

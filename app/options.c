@@ -31,6 +31,9 @@ static const struct option all_options[] = {
     {"audio", required_argument, NULL, ES_OPTION_AUDIO},
     {"paced", no_argument, NULL, ES_OPTION_PACED},
     {"times", required_argument, NULL, ES_OPTION_TIMES},
+    {"encoder-cadence", required_argument, NULL, ES_OPTION_CADENCE},
+    {"kv-window", required_argument, NULL, ES_OPTION_KV_WINDOW},
+    {"kv-memory", required_argument, NULL, ES_OPTION_KV_MEMORY},
     {"help", no_argument, NULL, HELP_VALUE},
 };
 #define OPTION_COUNT (sizeof all_options / sizeof all_options[0])
@@ -113,6 +116,41 @@ static enum es_status read_format(const char *text, struct es_options *options,
     return ES_OK;
 }
 
+static enum es_status read_cadence(const char *text, struct es_options *options,
+                                   struct es_error *error) {
+    static const char *const words[] = {"auto", "80", "160", "320"};
+    static const uint32_t positions[] = {0, 1, 2, 4};
+    int index = read_word("encoder-cadence", text, words, 4,
+                          "80, 160 or 320 (milliseconds) or auto", error);
+    if (index < 0) {
+        return (enum es_status)index;
+    }
+    options->cadence_positions = positions[index];
+    return ES_OK;
+}
+
+static enum es_status read_kv_memory(const char *text, struct es_options *options,
+                                     struct es_error *error) {
+    static const char *const words[] = {"auto", "unified", "device", "shared"};
+    int index = read_word("kv-memory", text, words, 4, "auto, unified, device or shared", error);
+    if (index < 0) {
+        return (enum es_status)index;
+    }
+    options->kv_memory = (enum es_kv_memory)index;
+    return ES_OK;
+}
+
+static enum es_status read_kv_window(const char *text, struct es_options *options,
+                                     struct es_error *error) {
+    if (read_number(text, &options->kv_window) && options->kv_window >= ES_KV_WINDOW_MIN &&
+        options->kv_window <= ES_WINDOW_MAX) {
+        return ES_OK;
+    }
+    return es_fail(error, ES_ERR_USAGE,
+                   "--kv-window %s: is not a number of positions from %u on, of 80 ms each", text,
+                   ES_KV_WINDOW_MIN);
+}
+
 static enum es_status read_count(const char *option, const char *text, uint32_t max,
                                  uint32_t *number, struct es_error *error) {
     if (read_number(text, number) && *number >= 1u && *number <= max) {
@@ -129,6 +167,12 @@ static enum es_status take(struct es_options *options, int value, const char *te
         return ES_OK;
     case ES_OPTION_BACKEND:
         return read_backend(text, options, error);
+    case ES_OPTION_CADENCE:
+        return read_cadence(text, options, error);
+    case ES_OPTION_KV_WINDOW:
+        return read_kv_window(text, options, error);
+    case ES_OPTION_KV_MEMORY:
+        return read_kv_memory(text, options, error);
     case ES_OPTION_DELAY:
         return read_delay(text, &options->delay_positions, error);
     case ES_OPTION_FORMAT:

@@ -7,6 +7,7 @@
  * says what and points to --help. Strings are borrowed from argv. */
 #pragma once
 
+#include "app/backends.h"
 #include "app/transcript.h"
 #include "platform/bounds.h"
 #include "platform/status.h"
@@ -33,14 +34,18 @@ enum es_option {
     ES_OPTION_AUDIO = 1 << 22,
     ES_OPTION_PACED = 1 << 23,
     ES_OPTION_TIMES = 1 << 24,
+    ES_OPTION_CADENCE = 1 << 25,
+    ES_OPTION_KV_WINDOW = 1 << 26,
+    ES_OPTION_KV_MEMORY = 1 << 27,
 };
-
-enum es_backend_choice { ES_BACKEND_AUTO, ES_BACKEND_CPU, ES_BACKEND_CUDA };
 
 struct es_options {
     const char *model_directory; /* default: the bring-up model */
     enum es_backend_choice backend;
-    uint32_t delay_positions; /* default: 6, 480 ms */
+    uint32_t cadence_positions;  /* 1, 2 or 4; 0: auto */
+    uint32_t kv_window;          /* 0: the model's own */
+    enum es_kv_memory kv_memory; /* default: auto */
+    uint32_t delay_positions;    /* default: 6, 480 ms */
     enum es_transcript_format format;
     bool is_realtime;
     uint32_t thread_count;  /* 0: as many as the process may run on */
@@ -51,7 +56,7 @@ struct es_options {
     bool as_json;
     const char *audio_path; /* of bench; NULL: a synthetic sound */
     bool is_paced;
-    const char *times_path; /* NULL without --times */
+    const char *times_path;                            /* NULL without --times */
     const char *config_path;                           /* NULL without --config */
     const char *settings[ES_CONFIG_SETTING_COUNT_MAX]; /* of --set, in order */
     uint32_t setting_count;

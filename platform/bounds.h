@@ -21,6 +21,10 @@
  * model directory's JSON while it is read. Counted in `earshot plan`, not reserved. */
 #define ES_PROCESS_ALLOWANCE_BYTES (96ull << 20)
 
+/* The same for a GPU: the driver's context, the kernels of ours and of cuBLAS that are loaded.
+ * Counted in `earshot plan`; `earshot bench` measures what it really is. */
+#define ES_CUDA_ALLOWANCE_BYTES (512ull << 20)
+
 #define ES_THREAD_COUNT_MAX 64u
 #define ES_CACHE_LINE_BYTES 64u
 #define ES_HUGE_PAGE_BYTES (2u << 20) /* x86-64 and arm64 with 4 KiB pages */
@@ -65,7 +69,7 @@
 /* A live stream's encoder takes 1, 2, 4 or 8 positions at once: one graph each. */
 #define ES_CADENCE_POSITIONS_MAX 8u
 #define ES_CADENCE_AUTO_MAX 4u /* 320 ms; more is only good for catching up */
-#define ES_KV_WINDOW_MIN 128u /* 10 s: below it the model forgets the sentence it is in */
+#define ES_KV_WINDOW_MIN 128u  /* 10 s: below it the model forgets the sentence it is in */
 /* The decoder makes one step per position and nothing can make it fewer: what is left of 80 ms is
  * the encoder's. Where the whole frame would pass the second figure, the encoder runs less often. */
 #define ES_DECODER_SHARE_MAX 0.9
@@ -166,6 +170,9 @@
 #define ES_CAPTURE_HEALTHY_MS 2000u     /* samples for so long, and waiting begins short again */
 #define ES_CAPTURE_RESTART_COUNT_MAX 8u /* stops in a row without a sample between: opened anew */
 #define ES_CAPTURE_FLAT_MS 10000u /* one number for so long: dead. The quietest room has noise */
+/* A stream's position against the clock: what it falls behind from one window to the next. */
+#define ES_DRIFT_WINDOW_MS 1000u
+#define ES_DRIFT_LOSS_MS 20u /* above a card's own inaccuracy (1 ms) and its periods */
 #define ES_LEVEL_WINDOW_MS 100u
 #define ES_LEVEL_FLOOR_WINDOW_COUNT 100u /* 10 s: speech has pauses within it */
 

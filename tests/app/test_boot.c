@@ -11,6 +11,7 @@ static struct es_error error;
 
 static enum es_status plan(const char *directory, uint32_t thread_count) {
     struct es_boot_options options = {.model_directory = directory,
+                                      .backend = ES_BACKEND_CPU,
                                       .thread_count = thread_count,
                                       .encode_positions_max = ES_ENCODE_POSITIONS_MAX};
     return es_boot_plan(&boot, &options, &error);

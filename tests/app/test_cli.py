@@ -246,16 +246,19 @@ class Endings(Temporary):
 class Plans(Temporary):
     def test_the_real_model_fits_some_boards_and_not_others(self):
         out = self.refused(1, "plan", "--model", REAL, "--board", "orin-nano-8gb",
+                           "--backend", "cpu",
                            says=["needs", "Orin Nano"])
         self.assertIn("it does not fit", out)
         for board in ("orin-nx-16gb", "agx-orin-64gb", "thor-128gb"):
-            code, out, err = earshot("plan", "--model", REAL, "--board", board)
+            code, out, err = earshot("plan", "--model", REAL, "--board", board,
+                                     "--backend", "cpu")
             self.assertEqual(code, 0, err)
             self.assertIn("it fits", out)
 
     def test_json_adds_up(self):
         for model in (BRINGUP, REAL):
-            _, out, _ = earshot("plan", "--model", model, "--board", "thor-128gb", "--json")
+            _, out, _ = earshot("plan", "--model", model, "--board", "thor-128gb",
+                                "--backend", "cpu", "--json")
             plan = json.loads(out)
             total = sum(-(-region["bytes"] // 64) * 64 for region in plan["regions"])
             self.assertEqual(-(-total // 4096) * 4096, plan["total_bytes"])

@@ -72,12 +72,13 @@ struct es_replay *es_replay_open(struct es_golden *golden, uint32_t thread_count
              golden->model);
     const struct es_boot_options options = {.model_directory = replay->directory,
                                             .thread_count = thread_count,
-                                            .encode_positions_max = encode_positions_max};
+                                            .encode_positions_max = encode_positions_max,
+                                            .backend = ES_BACKEND_CPU,
+                                            .tap = &replay->tap,
+                                            .start_position = start_position};
     struct es_error error;
-    check(es_boot_plan(&replay->boot, &options, &error), &error);
     replay->tap = (struct es_tap){.on_rows = on_rows, .context = replay};
-    replay->boot.backend_config.tap = &replay->tap;
-    replay->boot.backend_config.start_position = start_position;
+    check(es_boot_plan(&replay->boot, &options, &error), &error);
     check(es_boot_start(&replay->boot, &error), &error);
     return replay;
 }
