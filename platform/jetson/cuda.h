@@ -44,6 +44,7 @@ struct es_cuda {
     bool has_dependent_launch;  /* programmatic dependent launch, from 90 on; tests switch it off */
     void *stream;               /* cudaStream_t: everything is enqueued here */
     void *green_context;        /* tests with fewer SMs; NULL in the product */
+    void *green_destroy;        /* the driver's function that ends it */
     bool is_lost;               /* a sticky error was seen: every call fails from now on */
     struct es_cuda_watch *watch; /* borrowed: a benchmark's; NULL in the product */
     int driver_version;          /* 13000: CUDA 13.0 is the newest that the driver knows */
@@ -82,8 +83,8 @@ void es_cuda_memory_give_back(struct es_cuda *cuda, enum es_mem_kind kind, void 
 ES_MUST_CHECK enum es_status es_cuda_memory_available(struct es_cuda *cuda, size_t *bytes,
                                                       struct es_error *error);
 
-/* What es_arena_reserve_with wants: takes from this device and zeroes, on the GPU's side what is the
- * GPU's. The provider borrows `cuda`, which must outlive the arena. */
+/* What es_arena_reserve_with wants: takes from this device and zeroes, on the GPU's side what is
+ * the GPU's. The provider borrows `cuda`, which must outlive the arena. */
 void es_cuda_provider(struct es_cuda *cuda, struct es_memory_provider *provider);
 
 /* -- work on the stream, in order; all of it can be captured ----------------------------------- */
@@ -107,7 +108,8 @@ struct es_cuda_grid {
     uint32_t thread_count;  /* of a block */
     size_t shared_bytes;    /* dynamic; es_cuda_kernel_allow first where above 48 KiB */
     bool is_dependent;      /* may start before its predecessor ended: it waits itself, with
-                             * es_grid_wait (engine/cuda/grid.cuh), before it reads what others wrote */
+                             * es_grid_wait (engine/cuda/grid.cuh), before it reads others' results
+                             * */
     uint64_t moved_bytes;   /* what it must read and write at least, of weights and caches: the
                              * benchmark divides by it. 0 where it is next to nothing */
 };

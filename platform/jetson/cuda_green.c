@@ -107,6 +107,7 @@ enum es_status es_cuda_green_open(struct es_cuda *cuda, uint32_t sm_count, struc
         return status;
     }
     cuda->green_context = context;
+    memcpy(&cuda->green_destroy, &green.destroy, sizeof cuda->green_destroy);
     result = green.as_context(&plain, context);
     if (result == CUDA_SUCCESS) {
         result = green.set_current(plain);
@@ -125,10 +126,10 @@ enum es_status es_cuda_green_open(struct es_cuda *cuda, uint32_t sm_count, struc
 }
 
 void es_cuda_green_close(struct es_cuda *cuda) {
-    struct green_calls green;
-    struct es_error ignored;
-    if (!cuda->is_lost && find_all(cuda, &green, &ignored) == ES_OK) {
-        es_cuda_note(cuda, (cudaError_t)green.destroy(cuda->green_context));
+    if (!cuda->is_lost) {
+        CUresult (*destroy)(CUgreenCtx context);
+        memcpy(&destroy, &cuda->green_destroy, sizeof destroy);
+        es_cuda_note(cuda, (cudaError_t)destroy(cuda->green_context));
         ES_CUDA_DROP(cuda, set_device(cuda->device)); /* back to the device's own context */
     }
     cuda->green_context = NULL;
