@@ -58,12 +58,12 @@ def earshot_choices(options, raw, ids_path):
     return [(int(words[0]), float(words[1])) for words in map(str.split, done.stdout.splitlines())]
 
 
-def measure(truth, rows):
+def measure(truth, rows, device):
     """Cosine and relative error by rows, without a copy of all of it in f64."""
     cosine, worst, error2, truth2 = 1.0, 0.0, 0.0, 0.0
     for begin in range(0, len(truth), 64):
-        t = torch.from_numpy(truth[begin:begin + 64]).cuda().double()
-        y = torch.from_numpy(rows[begin:begin + 64]).cuda().double()
+        t = torch.from_numpy(truth[begin:begin + 64]).to(device).double()
+        y = torch.from_numpy(rows[begin:begin + 64]).to(device).double()
         e2, t2 = ((y - t) ** 2).sum(1), (t ** 2).sum(1)
         cosine = min(cosine, float(((y * t).sum(1) / ((y ** 2).sum(1) * t2).sqrt()).min()))
         worst = max(worst, float((e2 / t2).sqrt().max()))
@@ -72,14 +72,14 @@ def measure(truth, rows):
             "rms": (error2 / truth.size) ** 0.5}
 
 
-def report(name, truth, stages, ids, margins):
+def report(name, truth, stages, ids, margins, device):
     """Prints a table of one run against the reference; `stages` holds decision rows of logits alone."""
     figures = {}
     for stage in STAGES:
         rows = stages[stage]
         if rows.shape != truth[stage].shape:
             raise SystemExit(f"{name}: {stage} has {rows.shape} rows, expected {truth[stage].shape}")
-        figures[stage] = measure(truth[stage], rows)
+        figures[stage] = measure(truth[stage], rows, device)
         print(f"{name:18} {stage:8} {len(rows):5} rows: cosine >= {figures[stage]['cosine_min']:.7f}, relative L2 "
               f"{figures[stage]['relative']:.2e}, worst row {figures[stage]['worst_row']:.2e}, rms error {figures[stage]['rms']:.4f}")
     chosen = stages["logits"].argmax(1)
@@ -105,6 +105,7 @@ def main():
     parser.add_argument("--backend", default="cuda")
     parser.add_argument("--earshot", default=os.path.join(ROOT, "build/release/earshot"))
     parser.add_argument("--stages", default=os.path.join(ROOT, "build/release/earshot-stages"))
+    parser.add_argument("--device", default="cuda", help="where transformers runs (cuda)")
     parser.add_argument("--json", help="writes the figures there")
     options = parser.parse_args()
     torch.backends.cuda.matmul.allow_tf32 = False
@@ -116,7 +117,7 @@ def main():
         print(f"({what}: {time.time() - began:.0f} s)", flush=True)
 
     began = time.time()
-    model = reference.load(options.model).to("cuda")
+    model = reference.load(options.model).to(options.device)
     timed("model loaded", began)
     began = time.time()
     run = reference.transcribe(model, samples, delay, taps=True)
@@ -127,10 +128,11 @@ def main():
 
     began = time.time()
     bf16, _ = report("transformers bf16", truth, keep(
-        reference.transcribe(model.to(torch.bfloat16), samples, delay, taps=True, forced=ids), len(ids)), ids, margins)
+        reference.transcribe(model.to(torch.bfloat16), samples, delay, taps=True, forced=ids), len(ids)), ids, margins, options.device)
     timed("transformers in bf16", began)
     del model
-    torch.cuda.empty_cache()
+    if options.device == "cuda":
+        torch.cuda.empty_cache()
 
     began = time.time()
     with tempfile.TemporaryDirectory() as directory:
@@ -140,7 +142,7 @@ def main():
         (samples * 32768).astype("<i2").tofile(raw)
         stages = earshot_stages(options, raw, ids_path, directory)
         stages["logits"] = stages["logits"][-len(ids):]
-        ours, chosen = report(f"earshot {options.backend}", truth, stages, ids, margins)
+        ours, chosen = report(f"earshot {options.backend}", truth, stages, ids, margins, options.device)
         product = earshot_choices(options, raw, ids_path)
     timed("earshot", began)
 
