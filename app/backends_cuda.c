@@ -1,7 +1,7 @@
 #include "app/backends.h"
 
 #include "engine/cuda/backend_cuda.h"
-#include "engine/cuda/sink.h"
+#include "engine/cuda/upload.h"
 
 const struct es_backend_ops *es_gpu_backend(void) {
     return es_backend_cuda();
@@ -32,12 +32,13 @@ enum es_status es_gpu_load(struct es_cuda *cuda, struct es_weights *weights,
                            const struct es_model *model, const struct es_weights_layout *layout,
                            const struct es_arena *arena, const char *directory,
                            struct es_error *error) {
-    struct es_cuda_sink sink;
-    enum es_status status = es_cuda_sink_open(&sink, cuda, error);
+    struct es_cuda_upload upload;
+    struct es_weights_sink sink;
+    enum es_status status = es_cuda_upload_open(&upload, cuda, &sink, error);
     if (status != ES_OK) {
         return status;
     }
-    status = es_weights_load_device(weights, model, layout, arena, &sink.sink, directory, error);
-    es_cuda_sink_close(&sink);
+    status = es_weights_load_device(weights, model, layout, arena, &sink, directory, error);
+    es_cuda_upload_close(&upload);
     return status;
 }
