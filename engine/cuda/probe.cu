@@ -67,7 +67,8 @@ enum es_status es_cuda_probe_read(struct es_cuda *cuda, const struct es_cuda_pro
                                       .block_count_y = 0,
                                       .thread_count = THREAD_COUNT,
                                       .shared_bytes = 0,
-                                      .is_dependent = false};
+                                      .is_dependent = false,
+                                      .moved_bytes = es_cuda_probe_bytes(probe)};
     void *args[] = {(void *)probe, &tile_count, &sink};
     return es_cuda_launch(cuda, &kernel, &grid, args, error);
 }

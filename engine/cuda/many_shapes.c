@@ -1,0 +1,110 @@
+#include "engine/cuda/gemm.h"
+#include "engine/cuda/many.h"
+
+#define OPERATION_COUNT 12u
+#define MATRIX_COUNT_MAX 3u
+
+/* One kind of run of one operation: what it multiplies, by how many rows at most. */
+struct operation {
+    uint32_t row_count_max;
+    uint32_t in_dim;
+    uint32_t out_dims[MATRIX_COUNT_MAX]; /* 0: no such matrix */
+    const struct es_matrix *matrices[MATRIX_COUNT_MAX];
+};
+
+/* The four products of a layer. Every layer is like the first. */
+static void add_layer(struct operation *operations, const struct es_stack *shape,
+                      uint32_t row_count, const struct es_matrix *wq, const struct es_matrix *wk,
+                      const struct es_matrix *wv, const struct es_matrix *wo,
+                      const struct es_matrix *w1, const struct es_matrix *w3,
+                      const struct es_matrix *w2) {
+    const uint32_t q = shape->head_count * shape->head_dim;
+    const uint32_t kv = shape->kv_head_count * shape->head_dim;
+    operations[0] = (struct operation){row_count, shape->dim, {q, kv, kv}, {wq, wk, wv}};
+    operations[1] = (struct operation){row_count, q, {shape->dim}, {wo}};
+    operations[2] =
+        (struct operation){row_count, shape->dim, {shape->hidden_dim, shape->hidden_dim}, {w1, w3}};
+    operations[3] = (struct operation){row_count, shape->hidden_dim, {shape->dim}, {w2}};
+}
+
+/* Everything that goes through es_cuda_*_many. Without weights the matrices point nowhere. */
+static void list_operations(const struct es_model *model, const struct es_weights *weights,
+                            uint32_t positions, struct operation operations[OPERATION_COUNT]) {
+    static const struct es_weights none;
+    const struct es_weights *w = weights != NULL ? weights : &none;
+    const struct es_encoder_layer *encoder = &w->encoder[0];
+    const struct es_decoder_layer *decoder = &w->decoder[0];
+    const uint32_t dim = model->encoder.dim;
+    const uint32_t frames = positions * model->downsample;
+    operations[0] = (struct operation){
+        positions * model->frames_per_position, 3u * model->mel_bin_count, {dim}, {&w->conv0}};
+    operations[1] = (struct operation){frames, 3u * dim, {dim}, {&w->conv1}};
+    operations[2] = (struct operation){
+        positions, dim * model->downsample, {model->decoder.dim}, {&w->adapter0}};
+    operations[3] =
+        (struct operation){positions, model->decoder.dim, {model->decoder.dim}, {&w->adapter2}};
+    add_layer(operations + 4, &model->encoder, frames, &encoder->wq, &encoder->wk, &encoder->wv,
+              &encoder->wo, &encoder->w1, &encoder->w3, &encoder->w2);
+    add_layer(operations + 8, &model->decoder, ES_PROMPT_POSITIONS_MAX, &decoder->wq, &decoder->wk,
+              &decoder->wv, &decoder->wo, &decoder->w1, &decoder->w3, &decoder->w2);
+}
+
+static size_t larger(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
+void es_cuda_many_scratch(const struct es_model *model, uint32_t positions_max, size_t *split_bytes,
+                          size_t *products_bytes, uint32_t *row_count_max) {
+    struct operation operations[OPERATION_COUNT];
+    list_operations(model, NULL, positions_max, operations);
+    *split_bytes = 0;
+    *products_bytes = 0;
+    *row_count_max = 0;
+    for (uint32_t i = 0; i < OPERATION_COUNT; i++) {
+        const struct operation *operation = &operations[i];
+        const size_t rows = es_cuda_gemm_row_count(operation->row_count_max);
+        const size_t stride = (operation->in_dim + 31u) / 32u * 32u;
+        size_t floats = 0;
+        for (uint32_t k = 0; k < MATRIX_COUNT_MAX; k++) {
+            floats += es_cuda_gemm_stride(operation->out_dims[k]);
+        }
+        *split_bytes = larger(*split_bytes, rows * stride * sizeof(uint16_t));
+        *products_bytes = larger(*products_bytes, rows * floats * sizeof(float));
+        *row_count_max = (uint32_t)larger(*row_count_max, operation->row_count_max);
+    }
+}
+
+enum es_status es_cuda_many_prepare(const struct es_cuda_ops *ops, const struct es_model *model,
+                                    const struct es_weights *weights, uint32_t positions_max,
+                                    struct es_error *error) {
+    struct operation operations[OPERATION_COUNT];
+    size_t split_bytes = 0;
+    size_t products_bytes = 0;
+    uint32_t row_count_max = 0;
+    list_operations(model, weights, positions_max, operations);
+    es_cuda_many_scratch(model, positions_max, &split_bytes, &products_bytes, &row_count_max);
+    enum es_status status = es_cuda_fill(ops->cuda, ops->split, 0, split_bytes, error);
+    for (uint32_t i = 0; i < OPERATION_COUNT && status == ES_OK; i++) {
+        const struct operation *operation = &operations[i];
+        /* From the first count that does not go to the few-row kernels, one of each multiple. */
+        const uint32_t stacked_max = es_cuda_gemm_row_count(operation->row_count_max);
+        uint32_t stacked = es_cuda_gemm_row_count(ES_CUDA_FEW_ROWS_MAX + 1u);
+        if (operation->row_count_max <= ES_CUDA_FEW_ROWS_MAX) {
+            continue;
+        }
+        for (; stacked <= stacked_max; stacked += ES_CUDA_GEMM_ROW_MULTIPLE) {
+            for (uint32_t k = 0; k < MATRIX_COUNT_MAX && status == ES_OK; k++) {
+                const struct es_matrix *w = operation->matrices[k];
+                const uint32_t row_count = stacked / ES_CUDA_SPLIT_PART_COUNT;
+                if (operation->out_dims[k] == 0) {
+                    continue;
+                }
+                status = es_cuda_gemm_prepare(ops, w, row_count, error);
+                if (status == ES_OK) {
+                    status = es_cuda_gemm(ops, w, row_count, ops->split, ops->products, error);
+                }
+            }
+        }
+    }
+    return status;
+}
