@@ -25,7 +25,7 @@ static struct es_arena host_arena;
 static struct es_weights weights;
 static struct es_weights host_weights;
 
-/* -- a disk with moods: every pread and fcntl of the loader comes through here ------------------ */
+/* -- a disk with moods: every pread and fcntl of the loader comes through here ----------------- */
 
 static struct {
     bool refuses_flag;   /* fcntl says EINVAL to O_DIRECT */
@@ -78,7 +78,7 @@ ssize_t __wrap_pread(int fd, void *data, size_t bytes, off_t offset) {
     return __real_pread(fd, data, bytes, offset);
 }
 
-/* -- a device made of host memory, whose copies are late ---------------------------------------- */
+/* -- a device made of host memory, whose copies are late --------------------------------------- */
 
 static struct {
     struct {
@@ -205,7 +205,7 @@ static const char *fresh(void) {
     return directory;
 }
 
-/* -- comparing with what the host loads --------------------------------------------------------- */
+/* -- comparing with what the host loads -------------------------------------------------------- */
 
 static uint16_t device_value(const struct es_weight *weight, const struct es_matrix *matrix,
                              uint32_t row, uint32_t column) {

@@ -75,9 +75,9 @@ ES_TEST("each kind is taken in its chunks, to the byte, and zeroed") {
 ES_TEST("no block is larger than what the strictest driver gives") {
     start(&fake_cuda_integrated); /* refuses more than 256 MiB at once */
     es_plan_init(&plan);
-    for (int i = 0; i < 8; i++) {
-        char name[16];
-        snprintf(name, sizeof name, "region %d", i);
+    for (uint32_t i = 0; i < 8; i++) {
+        char name[24];
+        snprintf(name, sizeof name, "region %u", i);
         es_plan_add(&plan, ES_MEM_DEVICE, name, i % 2 == 0 ? ES_CHUNK_BYTES_MAX / 4 : 100);
     }
     ES_EXPECT_EQ(es_arena_reserve_with(&arena, &plan, &provider, &error), ES_OK);

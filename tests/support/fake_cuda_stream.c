@@ -38,6 +38,9 @@ void fake_run_until(uint64_t enqueued_count) {
         fake.done_count++;
     }
     fake.waiting.count -= done;
+    if (done == 0) {
+        return;
+    }
     memmove(fake.waiting.operations, fake.waiting.operations + done,
             fake.waiting.count * sizeof *fake.waiting.operations);
 }
