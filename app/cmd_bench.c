@@ -33,7 +33,10 @@ static enum es_status measure(struct es_error *error) {
 static enum es_status boot_and_measure(const struct es_options *options, struct es_error *error) {
     struct es_boot_options boot_options = {.model_directory = options->model_directory,
                                            .thread_count = options->thread_count,
-                                           .encode_positions_max = ES_ENCODE_POSITIONS_MAX};
+                                           .encode_positions_max = ES_ENCODE_POSITIONS_MAX,
+                                           .backend = options->backend,
+                                           .kv_memory = options->kv_memory,
+                                           .kv_window = options->kv_window};
     enum es_status status = es_boot_plan(&boot, &boot_options, error);
     if (status == ES_OK && options->audio_path != NULL) {
         status = es_recording_read(&recording, options->audio_path, error);
@@ -90,7 +93,8 @@ const struct es_command es_command_bench = {
         "\n"
         "The shares of the encoder's time on a CPU are exact with --threads 1.\n",
     .accepted = ES_OPTION_MODEL | ES_OPTION_BACKEND | ES_OPTION_SECONDS | ES_OPTION_AUDIO |
-                ES_OPTION_PACED | ES_OPTION_TIMES | ES_OPTION_THREADS | ES_OPTION_JSON,
+                ES_OPTION_PACED | ES_OPTION_TIMES | ES_OPTION_KV_WINDOW | ES_OPTION_KV_MEMORY |
+                ES_OPTION_THREADS | ES_OPTION_JSON,
     .takes_file = false,
     .run = run,
 };
