@@ -37,6 +37,9 @@ ES_TEST("without options the defaults hold") {
     ES_EXPECT_EQ(options.format, ES_TRANSCRIPT_TEXT);
     ES_EXPECT_EQ(options.backend, ES_BACKEND_AUTO);
     ES_EXPECT_EQ(options.thread_count, 0);
+    ES_EXPECT_EQ(options.cadence_positions, 0); /* auto */
+    ES_EXPECT_EQ(options.kv_window, 0);
+    ES_EXPECT_EQ(options.kv_memory, ES_KV_MEMORY_AUTO);
     ES_EXPECT(options.force_path == NULL && options.board == NULL);
     ES_EXPECT(!options.is_realtime && !options.has_blank_guard && !options.as_json);
     ES_EXPECT_CONTAINS(options.model_directory, "bringup");
@@ -103,4 +106,21 @@ ES_TEST("--help wins over what follows it") {
     ES_EXPECT(options.wants_help);
     ES_EXPECT_EQ(parse(&nothing, "devices --help"), ES_OK);
     ES_EXPECT(options.wants_help);
+}
+
+ES_TEST("cadence, window and memory of the GPU are taken by name, and others refused") {
+    ES_EXPECT_EQ(parse(&everything, "transcribe --encoder-cadence 320 --kv-window 128 "
+                                    "--kv-memory unified -"),
+                 ES_OK);
+    ES_EXPECT_EQ(options.cadence_positions, 4);
+    ES_EXPECT_EQ(options.kv_window, 128);
+    ES_EXPECT_EQ(options.kv_memory, ES_KV_MEMORY_UNIFIED);
+    ES_EXPECT_EQ(parse(&everything, "transcribe --encoder-cadence auto --kv-memory shared -"),
+                 ES_OK);
+    ES_EXPECT_EQ(options.cadence_positions, 0);
+    ES_EXPECT_EQ(options.kv_memory, ES_KV_MEMORY_SHARED);
+    expect_refusal(&everything, "transcribe --encoder-cadence 240 -", "80, 160 or 320");
+    expect_refusal(&everything, "transcribe --kv-memory host -", "auto, unified, device or shared");
+    expect_refusal(&everything, "transcribe --kv-window 127 -", "from 128 on");
+    expect_refusal(&everything, "transcribe --kv-window all -", "from 128 on");
 }

@@ -28,6 +28,10 @@ static void on_token(void *context, const struct es_token *token) {
     tokens[token_count++] = *token;
 }
 
+/* What the next start asks for beside its arguments; start puts the defaults back. */
+static uint32_t cadence_positions;
+static uint32_t silent_count; /* that the backend restores; the stream then begins with silence */
+
 static void start(uint32_t delay_positions, bool blank_guard,
                   int32_t (*forced_id)(void *, uint64_t)) {
     struct es_stream_layout layout;
@@ -39,12 +43,17 @@ static void start(uint32_t delay_positions, bool blank_guard,
     es_fake_backend_init(&fake, &model, ENCODE_MAX);
     es_stream_init(&stream, &model, ENCODE_MAX, es_backend_fake(), es_fake_backend_seam(&fake),
                    &layout, &arena);
+    fake.silent_count = silent_count;
     struct es_stream_options options = {.delay_positions = delay_positions,
+                                        .cadence_positions = cadence_positions,
+                                        .begins_with_silence = silent_count > 0,
                                         .blank_guard = blank_guard,
                                         .on_token = on_token,
                                         .forced_id = forced_id};
     ES_EXPECT_EQ(es_stream_reset(&stream, &options, &error), ES_OK);
     token_count = 0;
+    cadence_positions = 0;
+    silent_count = 0;
     for (uint32_t i = 0; i < sizeof frames / sizeof frames[0]; i++) {
         frames[i] = (float)(i % 977u) / 977.0f;
     }
@@ -218,4 +227,129 @@ ES_TEST("a backend's failure is passed up unchanged, and its step gives no token
     ES_EXPECT_EQ(es_stream_push(&stream, frames, 100u * FRAMES, &error), ES_ERR_HARDWARE);
     ES_EXPECT_CONTAINS(error.text, "told to fail");
     ES_EXPECT_EQ(token_count, 5);
+}
+
+ES_TEST("silence that the backend has heard is not encoded again, and the prompt is its rest") {
+    static const uint32_t delays[] = {1, 6, 30};
+    for (uint32_t i = 0; i < 3; i++) {
+        silent_count = 31;
+        start(delays[i], false, NULL);
+        push(0, (33u + delays[i]) * FRAMES - 1u);
+        ES_EXPECT_EQ(token_count, 0);
+        ES_EXPECT_EQ(fake.call_count, 0);
+        push((33u + delays[i]) * FRAMES - 1u, 1);
+        ES_EXPECT_EQ(fake.mel_frame_count, (33u + delays[i] - 31u) * FRAMES);
+        ES_EXPECT_EQ(fake.call_count, 1);
+        ES_EXPECT_EQ(fake.calls[0].kind, ES_FAKE_PREFILL);
+        ES_EXPECT_EQ(fake.calls[0].id_count, 2u + delays[i]);
+        ES_EXPECT_EQ(fake.calls[0].first_id, ES_ID_STREAMING_PAD);
+        ES_EXPECT_EQ(token_count, 1);
+        ES_EXPECT_EQ(tokens[0].position, 32u + delays[i]);
+    }
+}
+
+ES_TEST("the frames behind the silence are the ones that the encoder sees, in any pieces") {
+    static const uint32_t chunks[] = {1, 7, 8, 31u * FRAMES, 31u * FRAMES + 1u, 100u * FRAMES};
+    double mel_sum = 0;
+    for (uint32_t i = 0; i < sizeof chunks / sizeof chunks[0]; i++) {
+        silent_count = 31;
+        start(6, false, NULL);
+        for (uint32_t t = 0; t < 100u * FRAMES; t += chunks[i]) {
+            uint32_t left = 100u * FRAMES - t;
+            push(t, left < chunks[i] ? left : chunks[i]);
+        }
+        mel_sum = i == 0 ? fake.mel_sum : mel_sum;
+        ES_EXPECT_NEAR(fake.mel_sum, mel_sum, 0);
+        ES_EXPECT_EQ(fake.mel_frame_count, 69u * FRAMES);
+        ES_EXPECT_EQ(token_count, 100u - 38u);
+    }
+}
+
+ES_TEST("a live stream steps through its prompt as the audio comes, and says nothing of it") {
+    cadence_positions = 1;
+    silent_count = 31;
+    start(6, true, NULL);
+    push(0, 31u * FRAMES);
+    ES_EXPECT_EQ(fake.encode_count, 0);
+    for (uint32_t position = 31; position < 60; position++) {
+        push(position * FRAMES, FRAMES);
+        ES_EXPECT_EQ(fake.encode_count, position - 30u); /* one chunk and one step per frame */
+        ES_EXPECT_EQ(fake.call_count, position - 30u);
+        const struct es_fake_call *call = &fake.calls[position - 31u];
+        ES_EXPECT_EQ(call->kind, ES_FAKE_DECODE);
+        ES_EXPECT_EQ(call->first_id, ES_ID_STREAMING_PAD);
+        ES_EXPECT_EQ(token_count, position < 38u ? 0u : position - 37u);
+    }
+    ES_EXPECT_EQ(tokens[0].position, 38);
+    ES_EXPECT_NEAR(tokens[0].margin, 7, 0); /* the choice of the prompt's last position */
+}
+
+ES_TEST("a live stream on a backend that knows no silence has its prompt at once") {
+    cadence_positions = 2;
+    start(6, false, NULL);
+    push(0, 100u * FRAMES);
+    ES_EXPECT_EQ(fake.calls[0].kind, ES_FAKE_PREFILL);
+    ES_EXPECT_EQ(fake.calls[0].id_count, 39);
+    ES_EXPECT_EQ(token_count, 100u - 38u);
+}
+
+ES_TEST("the encoder of a live stream runs in its cadence") {
+    static const uint32_t cadences[] = {1, 2, 4, 8};
+    for (uint32_t i = 0; i < 4; i++) {
+        uint32_t cadence = cadences[i];
+        cadence_positions = cadence;
+        silent_count = 31;
+        start(6, false, NULL);
+        push(0, 31u * FRAMES);
+        for (uint32_t t = 31u * FRAMES; t < 95u * FRAMES; t++) {
+            push(t, 1);
+            uint32_t whole = (t + 1u) / FRAMES - 31u;
+            ES_EXPECT_EQ(fake.encoded_count, 31u + whole / cadence * cadence);
+        }
+        for (uint32_t c = 0; c < fake.encode_count; c++) {
+            ES_EXPECT_EQ(fake.encode_sizes[c], cadence);
+        }
+    }
+}
+
+ES_TEST("a live stream that is late takes the largest power of two that waits") {
+    static const uint32_t expected_80[] = {8, 8, 2, 1};
+    static const uint32_t expected_320[] = {8, 8}; /* three wait for a fourth */
+    cadence_positions = 1;
+    silent_count = 31;
+    start(6, false, NULL);
+    push(0, (31u + 19u) * FRAMES);
+    /* 16 positions is what the stream holds at once (ENCODE_MAX): 8, 8, and then what is left. */
+    ES_EXPECT_EQ(fake.encode_count, 4);
+    for (uint32_t i = 0; i < 4; i++) {
+        ES_EXPECT_EQ(fake.encode_sizes[i], expected_80[i]);
+    }
+    ES_EXPECT_EQ(token_count, 50u - 38u);
+    cadence_positions = 4;
+    silent_count = 31;
+    start(6, false, NULL);
+    push(0, (31u + 19u) * FRAMES);
+    ES_EXPECT_EQ(fake.encode_count, 2);
+    for (uint32_t i = 0; i < 2; i++) {
+        ES_EXPECT_EQ(fake.encode_sizes[i], expected_320[i]);
+    }
+}
+
+ES_TEST("a flush brings out what a cadence holds back, and nothing of an incomplete position") {
+    struct es_error error;
+    cadence_positions = 4;
+    silent_count = 31;
+    start(6, false, NULL);
+    push(0, 50u * FRAMES + 5u);
+    ES_EXPECT_EQ(fake.encoded_count, 47);
+    ES_EXPECT_EQ(es_stream_flush(&stream, &error), ES_OK);
+    ES_EXPECT_EQ(fake.encoded_count, 50);
+    ES_EXPECT_EQ(fake.encode_sizes[fake.encode_count - 2], 2);
+    ES_EXPECT_EQ(fake.encode_sizes[fake.encode_count - 1], 1);
+    ES_EXPECT_EQ(token_count, 50u - 38u);
+    ES_EXPECT_EQ(es_stream_flush(&stream, &error), ES_OK); /* again is nothing */
+    push(50u * FRAMES + 5u, 3);
+    ES_EXPECT_EQ(fake.encoded_count, 50);
+    ES_EXPECT_EQ(es_stream_flush(&stream, &error), ES_OK);
+    ES_EXPECT_EQ(token_count, 51u - 38u);
 }

@@ -1,0 +1,63 @@
+#include "app/forecast.h"
+
+#include "tests/support/test.h"
+
+#define GB 1e9
+
+static const struct es_model real = {
+    .encoder = {1280, 32, 64, 5120, 32, 32, 750, 1e6, 1e-5f},
+    .decoder = {3072, 26, 128, 9216, 32, 8, 8192, 1e6, 1e-5f},
+    .encoder_biases = true,
+    .mel_bin_count = 128,
+    .downsample = 4,
+    .frames_per_position = 8,
+    .log_mel_max = 1.5f,
+    .ada_dim = 32,
+    .vocab_size = 131072,
+};
+
+static struct es_forecast forecast;
+static struct es_error error;
+
+static void make(const char *board) {
+    es_forecast_make(&forecast, &real, ES_DTYPE_BF16, 2, es_memory_bytes_per_s(board));
+}
+
+ES_TEST("the 4B model's step and encoder run read what was counted by hand") {
+    make("agx-orin-64gb");
+    ES_EXPECT_NEAR(forecast.decoder_bytes, 6.858 * GB + 0.872 * GB, 0.01 * GB);
+    ES_EXPECT_NEAR(forecast.encoder_bytes, 2.19 * GB, 0.01 * GB);
+    ES_EXPECT_NEAR(es_forecast_frame_share(&forecast, 1), 0.61, 0.005);
+}
+
+ES_TEST("a board whose memory is too slow for the decoder is refused with the figures") {
+    make("orin-nx-16gb");
+    ES_EXPECT_EQ(es_forecast_check(&forecast, "Jetson Orin NX 16 GB", &error), ES_ERR_NO);
+    ES_EXPECT_CONTAINS(error.text, "7.73 GB");
+    ES_EXPECT_CONTAINS(error.text, "Jetson Orin NX 16 GB 75.5 ms of the 80 ms");
+    make("agx-orin-64gb");
+    ES_EXPECT_EQ(es_forecast_check(&forecast, "Jetson AGX Orin 64 GB", &error), ES_OK);
+}
+
+ES_TEST("a window that is smaller makes a step faster") {
+    struct es_model narrow = real;
+    narrow.decoder.window = 1024;
+    es_forecast_make(&forecast, &narrow, ES_DTYPE_BF16, 2, es_memory_bytes_per_s("orin-nx-16gb"));
+    ES_EXPECT_EQ(es_forecast_check(&forecast, "Jetson Orin NX 16 GB", &error), ES_OK);
+}
+
+ES_TEST("auto runs the encoder as often as the memory allows") {
+    make("thor-128gb");
+    ES_EXPECT_EQ(es_forecast_cadence(&forecast), 1);
+    es_forecast_make(&forecast, &real, ES_DTYPE_BF16, 2, 140 * GB); /* 0.69 + 0.2 */
+    ES_EXPECT_EQ(es_forecast_cadence(&forecast), 2);
+    es_forecast_make(&forecast, &real, ES_DTYPE_BF16, 2, 110 * GB);
+    ES_EXPECT_EQ(es_forecast_cadence(&forecast), 4);
+}
+
+ES_TEST("where nobody knows the memory's speed nothing is refused and nothing delayed") {
+    make("host");
+    ES_EXPECT_EQ(es_forecast_cadence(&forecast), 1);
+    ES_EXPECT_NEAR(es_forecast_decoder_share(&forecast), 0, 0);
+    ES_EXPECT_EQ(es_forecast_check(&forecast, "this machine", &error), ES_OK);
+}
