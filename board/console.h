@@ -104,8 +104,8 @@ void es_console_event(struct es_console *console, enum es_lane lane, const struc
 
 /* -- any thread -------------------------------------------------------------------------------- */
 
-/* Stamps show the time of day: `unix_ms` (with the time zone's offset added) was when recording time
- * was 0. Before this call they show recording time. */
+/* Stamps show the time of day: `unix_ms` (with the time zone's offset added) was when recording
+ * time was 0. Before this call they show recording time. */
 void es_console_set_clock(struct es_console *console, int64_t unix_ms);
 struct es_console_counters es_console_counters(struct es_console *console);
 /* Why the line is closed: a copy. "" while it is open. */

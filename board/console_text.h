@@ -28,8 +28,8 @@ void es_console_text_add(struct es_console_text *text, struct es_utf8 *utf8, con
                          uint32_t byte_count, bool is_ascii);
 void es_console_text_finish(struct es_console_text *text, struct es_utf8 *utf8, bool is_ascii);
 
-/* "[01:02:03]" into stamp [ES_CONSOLE_STAMP_BYTES], terminated. With a time of day it wraps after 24
- * hours, otherwise the hours go on. */
+/* "[01:02:03]" into stamp [ES_CONSOLE_STAMP_BYTES], terminated. With a time of day it wraps
+ * after 24 hours, otherwise the hours go on. */
 #define ES_CONSOLE_STAMP_BYTES 32u
 uint32_t es_console_stamp(char *stamp, uint64_t ms, bool is_time_of_day);
 

@@ -1,5 +1,6 @@
 /* gpio_driver.h - what gpio.c needs of libgpiod: gpio_v1.c, gpio_v2.c, or gpio_none.c in a build
- * without it. CMake chooses one; tests put a fake in its place. Main thread, but for set and get. */
+ * without it. CMake chooses one; tests put a fake in its place. Main thread, but for set and get.
+ */
 #pragma once
 
 #include "board/gpio.h"

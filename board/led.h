@@ -48,9 +48,9 @@ struct es_leds {
     struct es_error note; /* the pin multiplexer keeps a line from its pad (pad.h); or "" */
 };
 
-/* Requests the lines, dark; `note` is worth a warning. On failure nothing stays requested. With neither LED it does nothing.
- * One open es_leds of a process at a time; it stays where it is until closed. Main thread, before the
- * freeze. */
+/* Requests the lines, dark; `note` is worth a warning. On failure nothing stays requested. With
+ * neither LED it does nothing. One open es_leds of a process at a time; it stays where it is until
+ * closed. Main thread, before the freeze. */
 ES_MUST_CHECK enum es_status es_leds_open(struct es_leds *leds, const struct es_leds_config *config,
                                           struct es_error *error);
 

@@ -71,7 +71,8 @@ void es_uart_init(struct es_uart *uart, const struct es_uart_config *config,
 
 /* One attempt. ES_ERR_HARDWARE names the device and the remedy: not there; EACCES: the group
  * dialout; EBUSY: who holds it; a baud that the driver cannot do. ES_ERR_USAGE: no such name
- * possible, or no such speed. `now_ms` is of es_clock_ns. After a failure es_uart_poll tries again. */
+ * possible, or no such speed. `now_ms` is of es_clock_ns. After a failure es_uart_poll tries
+ * again. */
 ES_MUST_CHECK enum es_status es_uart_open(struct es_uart *uart, uint64_t now_ms,
                                           struct es_error *error);
 

@@ -55,7 +55,7 @@ house_install() {
 
 house_install_for_build() {
     house_install build-essential cmake pkg-config \
-        libsndfile1-dev libspeexdsp-dev libjansson-dev libinih-dev
+        libsndfile1-dev libspeexdsp-dev libjansson-dev libgpiod-dev libinih-dev
 }
 
 house_install_for_check() {
@@ -69,6 +69,24 @@ house_install_for_check() {
     if apt-cache show "$package" >/dev/null 2>&1; then
         house_install "$package"
     fi
+}
+
+# The C sources of libgpiod 2 come inside of the source package of its Python bindings. They go into
+# build/gpiod2, for tests of the one file that speaks its API; without them those are skipped.
+house_fetch_gpiod2() {
+    [ ! -e build/gpiod2/include/gpiod.h ] || return 0
+    local log folder
+    log=$(mktemp)
+    folder=$(mktemp -d)
+    if python3 -m pip download -q --no-deps --no-binary :all: -d "$folder" gpiod==2.5.0 \
+        >"$log" 2>&1 && mkdir -p build/gpiod2 &&
+        tar -xzf "$folder"/gpiod-2.5.0.tar.gz -C build/gpiod2 --strip-components=1; then
+        echo "Fetched the C sources of libgpiod 2 from PyPI into build/gpiod2, for a test"
+    else
+        tail -n 1 "$log" >&2
+        echo "libgpiod 2 cannot be fetched from PyPI: the tests of gpio_v2.c are skipped" >&2
+    fi
+    rm -rf "$log" "$folder"
 }
 
 # house_build PRESET [TARGET...]: configures and builds into build/PRESET.
