@@ -4,8 +4,6 @@
 #define NS_PER_S 1000000000ull
 #define SLICE_NS (ES_CAPTURE_SLICE_MS * NS_PER_MS)
 
-/* -- losing the card -------------------------------------------------------------------------- */
-
 static uint64_t now_ns(struct es_capture *capture) {
     return capture->card->ops->now_ns(capture->card);
 }
@@ -24,8 +22,69 @@ static void try_later(struct es_capture *capture, uint64_t now) {
                                                                         : ES_CAPTURE_RETRY_MS_MAX;
 }
 
+/* -- streams and time ------------------------------------------------------------------------- */
+
+static uint64_t frames_ns(const struct es_card_setup *setup, uint64_t frame_count) {
+    return frame_count / setup->rate * NS_PER_S +
+           frame_count % setup->rate * NS_PER_S / setup->rate;
+}
+
+static void begin_stream(struct es_capture *capture) {
+    const uint64_t now = now_ns(capture);
+    capture->phase = ES_PHASE_RUNNING;
+    capture->is_placed = false;
+    capture->heard_ns = now;
+    capture->unread_frames = 0;
+    capture->muted_left = 0;
+    capture->started_ns = now;
+    capture->taken_frames = 0;
+    capture->progress_ns = now;
+    capture->empty_turns = 0;
+}
+
+/* The stream's first frames are there, `avail` of them at `now`: what lies between the last stream
+ * and this one is lost. Where a card takes its time to start, that is seen here. */
+static void place_stream(struct es_capture *capture, uint64_t now, uint64_t avail) {
+    const struct es_card_setup *setup = &capture->own.report.setup;
+    const uint64_t first_ns = now - frames_ns(setup, avail);
+    if (capture->has_gap) {
+        const uint64_t lost_ns =
+            first_ns > capture->gap_from_ns ? first_ns - capture->gap_from_ns : 0;
+        es_intake_lost_time(&capture->intake, capture->gap_cause, lost_ns,
+                            2 * frames_ns(setup, setup->period_frames) + NS_PER_MS);
+    }
+    capture->has_gap = true;
+    capture->is_placed = true;
+    es_drift_reset(&capture->drift, first_ns);
+}
+
+/* The card's position is worth nothing from here on: time is lost after the last frame taken. */
+static void end_stream(struct es_capture *capture, enum es_loss_cause cause) {
+    capture->gap_cause = cause;
+    if (capture->is_placed) {
+        const struct es_card_setup *setup = &capture->own.report.setup;
+        capture->gap_from_ns =
+            es_drift_time(&capture->drift, frames_ns(setup, capture->taken_frames));
+        capture->is_placed = false;
+    }
+}
+
+/* What the card lost without a word. */
+static void follow_drift(struct es_capture *capture) {
+    const struct es_card_setup *setup = &capture->own.report.setup;
+    const uint64_t captured_ns = frames_ns(setup, capture->taken_frames + capture->unread_frames);
+    const uint64_t lost_ns = es_drift_follow(&capture->drift, capture->heard_ns, captured_ns);
+    if (lost_ns > 0) {
+        es_intake_lost_time(&capture->intake, ES_LOSS_STALLED, lost_ns,
+                            2 * frames_ns(setup, setup->period_frames) + NS_PER_MS);
+    }
+}
+
+/* -- losing the card -------------------------------------------------------------------------- */
+
 /* The card is closed and looked for again; `what` completes "NAME: ...". */
 static void drop_card(struct es_capture *capture, enum es_loss_cause cause, const char *what) {
+    end_stream(capture, cause);
     es_intake_begin_gap(&capture->intake, cause);
     capture->card->ops->close(capture->card);
     set_state(capture, ES_CAPTURE_NO_MIC);
@@ -34,43 +93,17 @@ static void drop_card(struct es_capture *capture, enum es_loss_cause cause, cons
     try_later(capture, now_ns(capture));
 }
 
-/* The time since the books were last right is lost: the stream begins anew at `now`. */
-static void book_time(struct es_capture *capture, enum es_loss_cause cause, uint64_t now) {
-    const struct es_card_setup *setup = &capture->own.report.setup;
-    const uint64_t period_ns =
-        setup->rate > 0 ? setup->period_frames * NS_PER_S / setup->rate : NS_PER_MS;
-    const uint64_t unread_ns =
-        setup->rate > 0 ? capture->unread_frames * NS_PER_S / setup->rate : 0;
-    const uint64_t away_ns = now > capture->heard_ns ? now - capture->heard_ns : 0;
-    es_intake_lost_time(&capture->intake, cause, away_ns + unread_ns, 2 * period_ns + NS_PER_MS);
-    capture->heard_ns = now;
-    capture->unread_frames = 0;
-}
-
-static void begin_stream(struct es_capture *capture, uint64_t now) {
-    capture->phase = ES_PHASE_RUNNING;
-    capture->heard_ns = now;
-    capture->unread_frames = 0;
-    capture->muted_left = 0;
-    capture->started_ns = now;
-    capture->progress_ns = now;
-    capture->empty_turns = 0;
-}
-
 /* Prepares and starts anew a stream that stopped. */
 static void restart(struct es_capture *capture, enum es_loss_cause cause) {
+    end_stream(capture, cause);
     capture->restart_count++;
     if (capture->restart_count > ES_CAPTURE_RESTART_COUNT_MAX) {
         drop_card(capture, cause, "stops again and again; try another port or cable");
-        return;
-    }
-    if (capture->card->ops->start(capture->card) < 0) {
+    } else if (capture->card->ops->start(capture->card) < 0) {
         drop_card(capture, cause, "cannot be started after a stop; opening it anew");
-        return;
+    } else {
+        begin_stream(capture);
     }
-    const uint64_t now = now_ns(capture);
-    book_time(capture, cause, now);
-    begin_stream(capture, now);
 }
 
 static void handle_event(struct es_capture *capture, int64_t event) {
@@ -79,6 +112,7 @@ static void handle_event(struct es_capture *capture, int64_t event) {
         restart(capture, ES_LOSS_STOPPED);
         break;
     case ES_CARD_SUSPENDED:
+        end_stream(capture, ES_LOSS_SUSPENDED);
         es_intake_begin_gap(&capture->intake, ES_LOSS_SUSPENDED);
         set_state(capture, ES_CAPTURE_NO_MIC);
         (void)es_fail(&capture->own.report.reason, ES_ERR_HARDWARE,
@@ -106,10 +140,9 @@ static void open_turn(struct es_capture *capture) {
             capture->card, capture->retry_ns < slice_end ? capture->retry_ns : slice_end);
         return;
     }
-    const bool is_first = !capture->has_time;
-    if (is_first) { /* the recording begins with this attempt */
+    if (!capture->has_time) { /* the recording begins with this attempt, or with its first frame */
         capture->has_time = true;
-        capture->heard_ns = now;
+        capture->gap_from_ns = now;
     }
     own->attempt_count++;
     struct es_card_setup setup;
@@ -117,18 +150,13 @@ static void open_turn(struct es_capture *capture) {
     enum es_card_result result =
         capture->card->ops->open(capture->card, &capture->want, &setup, &error);
     if (result == ES_CARD_OK) {
-        /* Before the setup changes: what was unread counts at the rate of the card before. */
         const enum es_status status = es_intake_open(&capture->intake, &setup, &error);
         const int started = status == ES_OK ? capture->card->ops->start(capture->card) : 0;
-        now = now_ns(capture);
         if (status == ES_OK && started == 0) {
-            if (!is_first) {
-                book_time(capture, ES_LOSS_NO_CARD, now);
-            }
             own->setup = setup;
             own->open_count++;
             own->state = own->state == ES_CAPTURE_FAILED ? ES_CAPTURE_NO_MIC : own->state;
-            begin_stream(capture, now);
+            begin_stream(capture);
             return;
         }
         capture->card->ops->close(capture->card);
@@ -139,6 +167,8 @@ static void open_turn(struct es_capture *capture) {
                           setup.name);
         }
     }
+    capture->has_gap = true;
+    capture->gap_cause = ES_LOSS_NO_CARD;
     es_intake_begin_gap(&capture->intake, ES_LOSS_NO_CARD);
     set_state(capture, result == ES_CARD_ABSENT ? ES_CAPTURE_NO_MIC : ES_CAPTURE_FAILED);
     own->reason = error;
@@ -213,6 +243,23 @@ static uint32_t safe_frames(const struct es_card_setup *setup) {
     return setup->buffer_frames - (setup->period_frames < quarter ? setup->period_frames : quarter);
 }
 
+/* How many of the `got` frames, the oldest, may have been overwritten while they were read: `left`
+ * were unread afterwards. Where the stream has ended meanwhile (left < 0), the clock says whether
+ * there was time for that; then none of them is believed. */
+static uint64_t torn_frames(struct es_capture *capture, uint64_t got, int64_t left, uint64_t now) {
+    const struct es_card_setup *setup = &capture->own.report.setup;
+    const uint64_t safe = safe_frames(setup);
+    uint64_t ahead = (uint64_t)left + got;
+    if (left < 0) {
+        ahead = capture->unread_frames + (now - capture->heard_ns) * setup->rate / NS_PER_S;
+        capture->unread_frames = 0;
+        return ahead > safe ? got : 0;
+    }
+    capture->heard_ns = now;
+    capture->unread_frames = (uint64_t)left;
+    return ahead <= safe ? 0 : ahead - safe < got ? ahead - safe : got;
+}
+
 /* Reads all of the `avail` frames. Returns 0, or the event that ended it. */
 static int64_t read_all(struct es_capture *capture, uint64_t avail) {
     const struct es_card_ops *ops = capture->card->ops;
@@ -223,6 +270,8 @@ static int64_t read_all(struct es_capture *capture, uint64_t avail) {
         if (skipped < 0) {
             return skipped;
         }
+        capture->taken_frames += (uint64_t)skipped;
+        capture->unread_frames -= (uint64_t)skipped;
         lose_overrun(capture, (uint64_t)skipped);
         avail -= (uint64_t)skipped;
     }
@@ -233,16 +282,14 @@ static int64_t read_all(struct es_capture *capture, uint64_t avail) {
         if (got <= 0) {
             return got;
         }
-        /* Where the stream has just stopped, what was read before is still whole. */
         const int64_t left = ops->avail(capture->card);
-        const int64_t ahead = left < 0 ? 0 : left + got;
-        const int64_t torn = ahead > safe ? (ahead - safe < got ? ahead - safe : got) : 0;
-        capture->heard_ns = now_ns(capture);
-        capture->unread_frames = left < 0 ? 0 : (uint64_t)left;
+        const uint64_t torn = torn_frames(capture, (uint64_t)got, left, now_ns(capture));
+        capture->taken_frames += (uint64_t)got;
         take_frames(capture, (uint32_t)got, (uint32_t)torn);
         if (left < 0) {
             return left;
         }
+        follow_drift(capture);
         avail -= (uint64_t)got;
     }
     return 0;
@@ -253,6 +300,11 @@ static void running_turn(struct es_capture *capture) {
     const int waited = ops->wait(capture->card, ES_CAPTURE_SLICE_MS);
     const int64_t avail = waited < 0 ? waited : ops->avail(capture->card);
     if (avail > 0) {
+        capture->heard_ns = now_ns(capture);
+        capture->unread_frames = (uint64_t)avail;
+        if (!capture->is_placed) {
+            place_stream(capture, capture->heard_ns, (uint64_t)avail);
+        }
         const int64_t event = read_all(capture, (uint64_t)avail);
         if (event < 0) {
             handle_event(capture, event);

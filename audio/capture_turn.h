@@ -7,6 +7,7 @@
 #pragma once
 
 #include "audio/capture.h"
+#include "audio/drift.h"
 #include "audio/intake.h"
 
 enum es_capture_phase {
@@ -39,10 +40,16 @@ struct es_capture {
     struct es_intake intake;
     enum es_capture_phase phase;
     bool is_muted;
-    bool has_time;          /* a first attempt was made: time counts */
+    bool has_time;        /* a first attempt was made: time counts */
+    bool has_gap;         /* before the stream's first frame; not before the very first one */
+    bool is_placed;       /* the stream's first frame came, and with it its place in time */
+    uint64_t gap_from_ns; /* while not placed: all time up to here is in the books */
+    enum es_loss_cause gap_cause;
+    uint64_t taken_frames;  /* read or skipped since the stream was started */
+    struct es_drift drift;  /* since it was placed */
     uint64_t muted_left;    /* frames that the card held when mute ended */
-    uint64_t heard_ns;      /* all time up to here is in the books ... */
-    uint64_t unread_frames; /* ... but for these, captured before it */
+    uint64_t heard_ns;      /* the last look at the card's position ... */
+    uint64_t unread_frames; /* ... and what was captured before it and not read */
     uint64_t progress_ns;   /* when frames last came, or the stream was started */
     uint64_t started_ns;
     uint32_t empty_turns;   /* in a row */

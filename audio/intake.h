@@ -3,8 +3,8 @@
  *   es_intake_reset(&intake);                                       a new recording
  *   status = es_intake_open(&intake, &setup, &error);               a card begins to deliver
  *   es_intake_frames(&intake, frames, count);                       in order, nothing left out:
- *   es_intake_lost_frames(&intake, ES_LOSS_OVERRUN, count);         what the card had and we have not
- *   es_intake_lost_time(&intake, ES_LOSS_STOPPED, ns, period_ns);   its position is lost, too
+ *   es_intake_lost_frames(&intake, ES_LOSS_OVERRUN, count);         what the card had, we have not
+ *   es_intake_lost_time(&intake, ES_LOSS_STOPPED, ns, jitter_ns);   its position is lost, too
  *   es_intake_close(&intake);
  *
  * The books: after every call, samples put into the ring + samples in losses = all that the card's

@@ -19,7 +19,7 @@ enum es_loss_cause {
     ES_LOSS_STOPPED = 2,   /* capture came too late; the driver stopped. Estimated */
     ES_LOSS_SUSPENDED = 4, /* the machine slept. Estimated */
     ES_LOSS_NO_CARD = 8,   /* unplugged, busy, denied, unusable. Estimated */
-    ES_LOSS_STALLED = 16,  /* the card was there and delivered nothing. Estimated */
+    ES_LOSS_STALLED = 16,  /* the card was there and delivered nothing, or too little. Estimated */
     ES_LOSS_MUTED = 32,    /* the mute switch. Exact */
     ES_LOSS_BACKLOG = 64   /* the consumer is too slow: the ring was full. Exact */
 };
