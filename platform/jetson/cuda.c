@@ -3,6 +3,7 @@
 #include "platform/assert.h"
 #include "platform/jetson/cuda_check.h"
 #include "platform/jetson/cuda_green.h"
+#include "platform/memory.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -89,6 +90,7 @@ static enum es_status open_device(struct es_cuda *cuda, const struct es_cuda_cal
     if (status == ES_OK) {
         status = read_properties(cuda, error);
     }
+    size_t before_bytes = cuda->is_integrated ? es_memory_available_bytes() : cuda->memory_bytes;
     if (status == ES_OK) {
         status = ES_CUDA_TRY(
             cuda, error,
@@ -98,6 +100,11 @@ static enum es_status open_device(struct es_cuda *cuda, const struct es_cuda_cal
     if (status == ES_OK) {
         status = ES_CUDA_TRY(cuda, error, set_device(cuda->device), "choosing %s", cuda->name);
     }
+    size_t after_bytes = 0;
+    if (status == ES_OK) {
+        status = es_cuda_memory_available(cuda, &after_bytes, error);
+    }
+    cuda->context_bytes = before_bytes > after_bytes ? before_bytes - after_bytes : 0;
     return status;
 }
 

@@ -49,6 +49,7 @@ struct es_cuda {
     struct es_cuda_watch *watch; /* borrowed: a benchmark's; NULL in the product */
     int driver_version;          /* 13000: CUDA 13.0 is the newest that the driver knows */
     int runtime_version;
+    size_t context_bytes; /* what opening it took; on a GPU of its own other programs' share, too */
 };
 
 /* The table that calls the CUDA runtime itself. */
@@ -81,6 +82,20 @@ void es_cuda_memory_give_back(struct es_cuda *cuda, enum es_mem_kind kind, void 
 
 /* What is left: of the device; of the board (MemAvailable) where the GPU is integrated. */
 ES_MUST_CHECK enum es_status es_cuda_memory_available(struct es_cuda *cuda, size_t *bytes,
+                                                      struct es_error *error);
+
+/* What CUDA holds beside the plan: its context, kernels, graphs, cuBLAS. */
+struct es_cuda_overhead {
+    int64_t context_bytes; /* as opening found it; where the GPU has memory of its own, everything
+                            * that was in use then, by other programs, too */
+    int64_t later_bytes;   /* since then, beside what `arena` took; negative: others gave back */
+};
+
+/* Measured: call it after warm-up, and again to see that it stays. On an integrated GPU the page
+ * cache and other programs move the figure by some MB. */
+ES_MUST_CHECK enum es_status es_cuda_measure_overhead(struct es_cuda *cuda,
+                                                      const struct es_arena *arena,
+                                                      struct es_cuda_overhead *overhead,
                                                       struct es_error *error);
 
 /* What es_arena_reserve_with wants: takes from this device and zeroes, on the GPU's side what is

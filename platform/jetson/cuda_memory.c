@@ -106,6 +106,24 @@ enum es_status es_cuda_memory_available(struct es_cuda *cuda, size_t *bytes,
     return ES_CUDA_TRY(cuda, error, mem_get_info(bytes, &total_bytes), "free memory");
 }
 
+/* From what was available when the device was open to what is available now, the arena's own part
+ * taken out: before the arena took its chunks, and since it has. */
+enum es_status es_cuda_measure_overhead(struct es_cuda *cuda, const struct es_arena *arena,
+                                        struct es_cuda_overhead *overhead, struct es_error *error) {
+    *overhead = (struct es_cuda_overhead){.context_bytes = (int64_t)cuda->context_bytes};
+    size_t now_bytes = 0;
+    enum es_status status = es_cuda_memory_available(cuda, &now_bytes, error);
+    if (status != ES_OK) {
+        return status;
+    }
+    overhead->later_bytes = (int64_t)arena->available_after_bytes - (int64_t)now_bytes;
+    if (!cuda->is_integrated) { /* there the host's block lies between the two */
+        overhead->later_bytes += (int64_t)(cuda->memory_bytes - cuda->context_bytes) -
+                                 (int64_t)arena->available_before_bytes;
+    }
+    return ES_OK;
+}
+
 /* -- the arena's provider ---------------------------------------------------------------------- */
 
 static enum es_status take_zeroed(void *context, enum es_mem_kind kind, size_t bytes, void **memory,

@@ -72,6 +72,24 @@ ES_TEST("each kind is taken in its chunks, to the byte, and zeroed") {
     reserve_and_look(&fake_cuda_integrated);
 }
 
+ES_TEST("what CUDA holds beside the plan is measured apart from it") {
+    start(&fake_cuda_discrete);
+    make_plan();
+    ES_EXPECT_EQ(es_arena_reserve_with(&arena, &plan, &provider, &error), ES_OK);
+    struct es_cuda_overhead overhead;
+    ES_EXPECT_EQ(es_cuda_measure_overhead(&cuda, &arena, &overhead, &error), ES_OK);
+    ES_EXPECT_EQ(overhead.context_bytes, 0); /* the fake's takes nothing */
+    ES_EXPECT_EQ(overhead.later_bytes, 0);
+    void *library = NULL; /* stands for a library's workspace */
+    ES_EXPECT_EQ(es_cuda_memory_take(&cuda, ES_MEM_DEVICE, 3 * MIB, &library, &error), ES_OK);
+    ES_EXPECT_EQ(es_cuda_measure_overhead(&cuda, &arena, &overhead, &error), ES_OK);
+    ES_EXPECT_EQ(overhead.later_bytes, 3 * MIB);
+    es_cuda_memory_give_back(&cuda, ES_MEM_DEVICE, library);
+    es_arena_release(&arena);
+    es_cuda_close(&cuda);
+    ES_EXPECT_EQ(fake_cuda_open_count(), 0);
+}
+
 ES_TEST("no block is larger than what the strictest driver gives") {
     start(&fake_cuda_integrated); /* refuses more than 256 MiB at once */
     es_plan_init(&plan);
