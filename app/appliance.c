@@ -51,6 +51,11 @@ void es_appliance_read_clock(struct es_appliance *appliance) {
     }
 }
 
+bool es_appliance_read_switch(struct es_appliance *appliance) {
+    bool is_muted = es_mute_poll(&appliance->mute, appliance->now.monotonic_ms);
+    return is_muted || (appliance->options.is_muted != NULL && appliance->options.is_muted());
+}
+
 void es_appliance_tell(struct es_appliance *appliance, const char *name, const char *format, ...) {
     char text[ES_WORD_BYTES_MAX];
     va_list args;
@@ -155,19 +160,29 @@ struct layouts {
     struct es_journal_layout journal;
 };
 
-static enum es_status plan(struct es_appliance *appliance, struct layouts *layouts,
-                           struct es_error *error) {
+static enum es_status plan(struct es_appliance *appliance, const struct es_board *board,
+                           struct layouts *layouts, struct es_error *error) {
     const struct es_config *config = appliance->options.config;
     struct es_boot_options boot = {.model_directory = config->model,
                                    .thread_count = config->threads,
                                    .encode_positions_max = ES_LIVE_POSITIONS_MAX,
+                                   .backend = (enum es_backend_choice)config->backend,
+                                   .kv_memory = (enum es_kv_memory)config->kv_memory,
+                                   .kv_window = config->kv_window,
+                                   .delay_positions = config->delay_ms / ES_POSITION_MS,
+                                   .memory_bytes_per_s = es_memory_bytes_per_s(board->name),
                                    .leaves_unfrozen = true};
-    enum es_status status = es_backend_check((enum es_backend_choice)config->backend, error);
+    enum es_status status = es_backend_check(boot.backend, error);
     if (status == ES_OK) {
         status = es_boot_plan(&appliance->boot, &boot, error);
     }
     if (status != ES_OK) {
         return status;
+    }
+    struct es_error slow;
+    if (appliance->boot.backends.cuda != NULL &&
+        es_forecast_check(&appliance->boot.forecast, board->title, &slow) != ES_OK) {
+        es_log(ES_LOG_WARNING, "%s", slow.text);
     }
     es_capture_layout(&appliance->boot.plan, &layouts->capture);
     if (appliance->has_console) {
@@ -249,7 +264,7 @@ static enum es_status open_capture(struct es_appliance *appliance, const struct 
         .want = {.name = is_any ? NULL : config->microphone},
         .channel = config->channel,
         .gain = {.mode = mode, .fixed_db = (float)config->gain_db},
-        .is_muted = es_mute_poll(&appliance->mute, appliance->now.monotonic_ms),
+        .is_muted = es_appliance_read_switch(appliance),
     };
     es_capture_init(&appliance->capture, &capture, &layouts->capture, &appliance->boot.arena);
     struct es_live_config live = {
@@ -257,7 +272,9 @@ static enum es_status open_capture(struct es_appliance *appliance, const struct 
         .pipeline = &appliance->boot.pipeline,
         .tokenizer = &appliance->boot.tokenizer,
         .delay_positions = config->delay_ms / ES_POSITION_MS,
-        .cadence_positions = 1u << config->encoder_cadence,
+        .cadence_positions = config->encoder_cadence > 0
+                                 ? 1u << (config->encoder_cadence - 1u)
+                                 : es_forecast_cadence(&appliance->boot.forecast),
         .blank_guard = config->blank_guard != 0,
         .sink = {.on_piece = on_piece,
                  .on_word = on_word,
@@ -274,7 +291,7 @@ static enum es_status open_capture(struct es_appliance *appliance, const struct 
 static enum es_status load(struct es_appliance *appliance, const struct es_board *board,
                            struct es_error *error) {
     struct layouts layouts;
-    enum es_status status = plan(appliance, &layouts, error);
+    enum es_status status = plan(appliance, board, &layouts, error);
     if (status == ES_OK) {
         status = es_boot_start(&appliance->boot, error);
     }

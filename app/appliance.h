@@ -31,6 +31,8 @@ struct es_appliance_options {
     const char *watchdog_pid;
     /* The control plane's clocks; NULL for the machine's own (es_walltime_read). */
     void (*read_clock)(struct es_walltime_reading *reading, const char *root);
+    /* A mute switch beside the board's; NULL for none. */
+    bool (*is_muted)(void);
 };
 
 /* What the control plane has said last, to say only what is new. */
@@ -93,3 +95,4 @@ ES_MUST_CHECK enum es_status es_appliance_close(struct es_appliance *appliance,
 void es_appliance_tell(struct es_appliance *appliance, const char *name, const char *format, ...)
     ES_PRINTF(3, 4);
 void es_appliance_read_clock(struct es_appliance *appliance);
+bool es_appliance_read_switch(struct es_appliance *appliance);

@@ -23,7 +23,8 @@ static void show_state(struct es_appliance *appliance, bool is_muted, uint64_t n
     const struct es_live_report *live = &appliance->live_report;
     struct es_conditions conditions = {
         .phase = ES_PHASE_RUNNING,
-        .has_fault = appliance->is_stalled || live->has_ended,
+        /* A stall is shown by what stands still, and may end; this cannot. */
+        .has_fault = live->has_ended,
         .is_muted = is_muted,
         .has_microphone =
             capture->state != ES_CAPTURE_NO_MIC && capture->state != ES_CAPTURE_FAILED,
@@ -230,7 +231,7 @@ static void send_status(struct es_appliance *appliance, uint64_t now_ms) {
 enum es_status es_appliance_tick(struct es_appliance *appliance, struct es_error *error) {
     es_appliance_read_clock(appliance);
     uint64_t now_ms = appliance->now.monotonic_ms;
-    bool is_muted = es_mute_poll(&appliance->mute, now_ms);
+    bool is_muted = es_appliance_read_switch(appliance);
     es_capture_set_muted(appliance->capture, is_muted);
     es_capture_report(appliance->capture, &appliance->capture_report);
     es_live_report(&appliance->live, &appliance->live_report);

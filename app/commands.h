@@ -6,7 +6,10 @@
 extern const struct es_command es_command_transcribe;
 extern const struct es_command es_command_plan;
 extern const struct es_command es_command_bench;
-extern const struct es_command es_command_config; /* this and the rest: with ES_HAS_APPLIANCE */
+/* With ES_HAS_APPLIANCE: */
+extern const struct es_command es_command_listen;
+extern const struct es_command es_command_config;
+extern const struct es_command es_command_journal;
 
 /* Shared by those that need an engine: which backends this build has. */
 ES_MUST_CHECK enum es_status es_backend_check(enum es_backend_choice choice,

@@ -25,8 +25,9 @@ struct es_config {
     char model[ES_CONFIG_VALUE_BYTES];
     uint32_t backend; /* enum es_backend_choice */
     uint32_t delay_ms;
-    uint32_t encoder_cadence; /* the exponent: 2^n positions per encoder call */
+    uint32_t encoder_cadence; /* 0: auto, otherwise 2^(n-1) positions per encoder call */
     uint32_t kv_window;       /* decoder positions; 0: the model's own */
+    uint32_t kv_memory;       /* enum es_kv_memory */
     uint32_t threads;         /* 0: as many as the process may run on */
     uint32_t blank_guard;     /* bool */
     /* hearing */

@@ -24,13 +24,17 @@
 
 static const char *const backends[] = {"auto", "cpu", "cuda", NULL};
 static const char *const formats[] = {"text", "ascii", "jsonl", NULL};
-static const char *const cadences[] = {"1", "2", "4", "8", NULL};
+static const char *const cadences[] = {"auto", "1", "2", "4", "8", NULL};
+static const char *const kv_memories[] = {"auto", "unified", "device", "shared", NULL};
 static const char *const switches[] = {"off", "on", NULL};
 static const char *const levels[] = {"low", "high", NULL};
 static const char *const log_levels[] = {"error", "warning", "info", NULL};
 
 _Static_assert(ES_BACKEND_AUTO == 0 && ES_BACKEND_CPU == 1 && ES_BACKEND_CUDA == 2, "backends");
 _Static_assert(ES_CONFIG_TEXT == 0 && ES_CONFIG_ASCII == 1 && ES_CONFIG_JSONL == 2, "formats");
+_Static_assert(ES_KV_MEMORY_AUTO == 0 && ES_KV_MEMORY_UNIFIED == 1 && ES_KV_MEMORY_DEVICE == 2 &&
+                   ES_KV_MEMORY_SHARED == 3,
+               "kv_memories");
 _Static_assert(ES_CADENCE_POSITIONS_MAX == 8u, "cadences");
 _Static_assert(ES_CONFIG_LEVEL_LOW == 0 && ES_CONFIG_LEVEL_HIGH == 1, "levels");
 _Static_assert(ES_LOG_ERROR == 0 && ES_LOG_WARNING == 1 && ES_LOG_INFO == 2, "log_levels");
@@ -46,8 +50,9 @@ const struct es_config_key es_config_keys[] = {
      .default_value = "480",
      .range = DELAY_RANGE,
      .doc = "How long the model waits before it writes: longer is more exact."},
-    WORD(NULL, encoder_cadence, cadences, "1", "positions of 80 ms: 1, 2, 4 or 8",
-         "How much audio one run of the encoder takes. More costs less work and more delay."),
+    WORD(NULL, encoder_cadence, cadences, "auto", "positions of 80 ms: 1, 2, 4 or 8; or auto",
+         "How much audio one run of the encoder takes. More costs less work and more delay. auto:\n"
+         "what the board's memory is fast enough for."),
     {.name = "kv_window",
      .kind = ES_CONFIG_KIND_NUMBER,
      .offset = offsetof(struct es_config, kv_window),
@@ -57,6 +62,8 @@ const struct es_config_key es_config_keys[] = {
      .default_value = "0",
      .range = "positions of 80 ms: 128 to 1048576; 0: the model's own",
      .doc = "How far the decoder looks back. Less costs less memory."},
+    WORD(NULL, kv_memory, kv_memories, "auto", "auto, unified, device or shared",
+         "Where a GPU keeps what it looks back at. auto: what is fastest on this machine."),
     NUMBER(NULL, threads, 0, ES_THREAD_COUNT_MAX, "0", "1 to 64; 0: every processor",
            "Worker threads of the CPU engine."),
     WORD(NULL, blank_guard, switches, "off", "off or on",

@@ -14,6 +14,7 @@ static const struct es_command *const commands[] = {
     &es_command_bench,
 #ifdef ES_HAS_APPLIANCE
     &es_command_config,
+    &es_command_journal,
 #endif
 };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
