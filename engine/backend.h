@@ -66,6 +66,7 @@ static inline const char *es_stage_name(enum es_stage stage) {
 }
 
 struct es_cuda;
+struct es_blas_calls;
 
 struct es_backend_config {
     uint32_t
@@ -78,6 +79,7 @@ struct es_backend_config {
     struct es_cuda *cuda;     /* borrowed; engine/cuda alone reads it; may be NULL in layout */
     enum es_mem_kind kv_kind; /* engine/cuda: where the rings of keys and values lie: device,
                                * unified or shared. engine/cpu has them in host memory */
+    const struct es_blas_calls *blas; /* tests: in place of cuBLASLt; NULL in the product */
 };
 
 /* One decoder step. */

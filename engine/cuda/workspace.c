@@ -65,7 +65,8 @@ enum es_status es_cuda_workspace_open(struct es_cuda_ops *ops, const struct es_m
     enum es_status status =
         es_cuda_fill(ops->cuda, ops->tickets, 0, ticket_bytes(model, config), error);
     if (status == ES_OK) {
-        status = es_cuda_gemm_open(ops, es_blas_runtime(), plans, error);
+        status = es_cuda_gemm_open(ops, config->blas != NULL ? config->blas : es_blas_runtime(),
+                                   plans, error);
     }
     if (status != ES_OK) {
         return status;

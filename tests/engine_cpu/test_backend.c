@@ -117,10 +117,11 @@ static uint32_t distinct_count(const struct es_rig *rig) {
 static void compare_model(const struct es_model *model, enum es_dtype dtype,
                           uint32_t position_count, uint32_t delay_positions) {
     struct es_rig rig;
-    const struct es_rig_setup setup = {dtype, 11, 2, 5, 0};
+    const struct es_rig_setup setup = {dtype, 11, 2, 5, 0, false, NULL};
     float *mel = new_mel(model, position_count, 3);
     es_rig_open(&rig, es_backend_cpu(), model, &setup);
-    const struct es_rig_input input = {mel, position_count, delay_positions, 0.0f, NULL};
+    const struct es_rig_input input = {mel,   position_count, delay_positions, 0.0f, NULL,
+                                       false, false};
     es_rig_run(&rig, &input, 3);
     struct es_reference reference;
     es_reference_run(&reference, model, rig.weights, mel, position_count, delay_positions,
@@ -155,10 +156,10 @@ ES_TEST("a window of one row equals the reference") {
 
 ES_TEST("the comparison with the reference notices every planted mistake") {
     struct es_rig rig;
-    const struct es_rig_setup setup = {ES_DTYPE_BF16, 11, 1, 8, 0};
+    const struct es_rig_setup setup = {ES_DTYPE_BF16, 11, 1, 8, 0, false, NULL};
     float *mel = new_mel(&small_windows, 60, 3);
     es_rig_open(&rig, es_backend_cpu(), &small_windows, &setup);
-    const struct es_rig_input input = {mel, 60, 6, 0.0f, NULL};
+    const struct es_rig_input input = {mel, 60, 6, 0.0f, NULL, false, false};
     es_rig_run(&rig, &input, 8);
     double weakest = INFINITY;
     for (int mistake = ES_MISTAKE_NONE + 1; mistake < ES_MISTAKE_COUNT; mistake++) {
@@ -202,7 +203,7 @@ static void compare_setups(const struct es_model *model, const struct es_rig_set
     struct es_rig one;
     struct es_rig two;
     float *mel = new_mel(model, 130, 3);
-    const struct es_rig_input input = {mel, 130, 6, 0.0f, NULL};
+    const struct es_rig_input input = {mel, 130, 6, 0.0f, NULL, false, false};
     es_rig_open(&one, es_backend_cpu(), model, one_setup);
     es_rig_open(&two, es_backend_cpu(), model, two_setup);
     es_rig_run(&one, &input, one_group);
@@ -215,7 +216,7 @@ static void compare_setups(const struct es_model *model, const struct es_rig_set
 
 ES_TEST("no bit depends on how positions are grouped into encode calls") {
     const uint32_t groups[] = {2, 3, 7, 64};
-    const struct es_rig_setup setup = {ES_DTYPE_BF16, 11, 1, 64, 0};
+    const struct es_rig_setup setup = {ES_DTYPE_BF16, 11, 1, 64, 0, false, NULL};
     for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
         compare_setups(&small_windows, &setup, 1, &setup, groups[i]);
         compare_setups(&wide_windows, &setup, 1, &setup, groups[i]);
@@ -223,16 +224,16 @@ ES_TEST("no bit depends on how positions are grouped into encode calls") {
 }
 
 ES_TEST("no bit depends on the largest encode call that was planned for") {
-    const struct es_rig_setup narrow = {ES_DTYPE_BF16, 11, 1, 1, 0};
-    const struct es_rig_setup wide = {ES_DTYPE_BF16, 11, 1, 64, 0};
+    const struct es_rig_setup narrow = {ES_DTYPE_BF16, 11, 1, 1, 0, false, NULL};
+    const struct es_rig_setup wide = {ES_DTYPE_BF16, 11, 1, 64, 0, false, NULL};
     compare_setups(&small_windows, &narrow, 1, &wide, 1);
     compare_setups(&wide_windows, &narrow, 1, &wide, 64);
 }
 
 ES_TEST("no bit depends on the number of threads") {
     for (uint32_t thread_count = 2; thread_count <= 5; thread_count++) {
-        const struct es_rig_setup one = {ES_DTYPE_BF16, 11, 1, 16, 0};
-        const struct es_rig_setup many = {ES_DTYPE_BF16, 11, thread_count, 16, 0};
+        const struct es_rig_setup one = {ES_DTYPE_BF16, 11, 1, 16, 0, false, NULL};
+        const struct es_rig_setup many = {ES_DTYPE_BF16, 11, thread_count, 16, 0, false, NULL};
         compare_setups(&small_windows, &one, 16, &many, 16);
         compare_setups(&wide_windows, &one, 16, &many, 16);
     }
@@ -241,10 +242,10 @@ ES_TEST("no bit depends on the number of threads") {
 ES_TEST("a stream that starts at position 2^31 says what one that starts at 0 says") {
     struct es_rig young;
     struct es_rig old;
-    const struct es_rig_setup young_setup = {ES_DTYPE_BF16, 11, 1, 8, 0};
-    const struct es_rig_setup old_setup = {ES_DTYPE_BF16, 11, 1, 8, 1ull << 31};
+    const struct es_rig_setup young_setup = {ES_DTYPE_BF16, 11, 1, 8, 0, false, NULL};
+    const struct es_rig_setup old_setup = {ES_DTYPE_BF16, 11, 1, 8, 1ull << 31, false, NULL};
     float *mel = new_mel(&wide_windows, 200, 3);
-    struct es_rig_input input = {mel, 200, 6, 0.0f, NULL};
+    struct es_rig_input input = {mel, 200, 6, 0.0f, NULL, false, false};
     es_rig_open(&young, es_backend_cpu(), &wide_windows, &young_setup);
     es_rig_open(&old, es_backend_cpu(), &wide_windows, &old_setup);
     es_rig_run(&young, &input, 8);
@@ -276,10 +277,10 @@ ES_TEST("nothing of an older stream leaks through a reset") {
                                           "logits",          "attention scratch"};
     struct es_rig fresh;
     struct es_rig used;
-    const struct es_rig_setup setup = {ES_DTYPE_BF16, 11, 1, 8, 0};
+    const struct es_rig_setup setup = {ES_DTYPE_BF16, 11, 1, 8, 0, false, NULL};
     float *mel = new_mel(&wide_windows, 130, 3);
-    const struct es_rig_input input = {mel, 130, 6, 0.0f, NULL};
-    const struct es_rig_input other = {mel, 77, 12, 0.0f, NULL};
+    const struct es_rig_input input = {mel, 130, 6, 0.0f, NULL, false, false};
+    const struct es_rig_input other = {mel, 77, 12, 0.0f, NULL, false, false};
     es_rig_open(&fresh, es_backend_cpu(), &wide_windows, &setup);
     es_rig_open(&used, es_backend_cpu(), &wide_windows, &setup);
     es_rig_run(&fresh, &input, 8);
@@ -296,9 +297,9 @@ ES_TEST("nothing of an older stream leaks through a reset") {
 
 ES_TEST("the delay changes what is said") {
     struct es_rig rig;
-    const struct es_rig_setup setup = {ES_DTYPE_BF16, 11, 1, 8, 0};
+    const struct es_rig_setup setup = {ES_DTYPE_BF16, 11, 1, 8, 0, false, NULL};
     float *mel = new_mel(&wide_windows, 130, 3);
-    struct es_rig_input input = {mel, 130, 6, 0.0f, NULL};
+    struct es_rig_input input = {mel, 130, 6, 0.0f, NULL, false, false};
     es_rig_open(&rig, es_backend_cpu(), &wide_windows, &setup);
     es_rig_run(&rig, &input, 8);
     int32_t at_480_ms = rig.ids[0];
@@ -312,9 +313,9 @@ ES_TEST("the delay changes what is said") {
 
 ES_TEST("a bias moves the choice of id 32 and leaves the logits alone") {
     struct es_rig rig;
-    const struct es_rig_setup setup = {ES_DTYPE_BF16, 11, 1, 8, 0};
+    const struct es_rig_setup setup = {ES_DTYPE_BF16, 11, 1, 8, 0, false, NULL};
     float *mel = new_mel(&wide_windows, 60, 3);
-    struct es_rig_input input = {mel, 60, 6, 1000.0f, NULL};
+    struct es_rig_input input = {mel, 60, 6, 1000.0f, NULL, false, false};
     es_rig_open(&rig, es_backend_cpu(), &wide_windows, &setup);
     es_rig_run(&rig, &input, 8);
     for (uint32_t i = 0; i < rig.decision_count; i++) {
@@ -336,9 +337,9 @@ ES_TEST("a bias moves the choice of id 32 and leaves the logits alone") {
 
 ES_TEST("an id outside the vocabulary is refused by name and consumes nothing") {
     struct es_rig rig;
-    const struct es_rig_setup setup = {ES_DTYPE_BF16, 11, 1, 8, 0};
+    const struct es_rig_setup setup = {ES_DTYPE_BF16, 11, 1, 8, 0, false, NULL};
     float *mel = new_mel(&no_past, 40, 3);
-    const struct es_rig_input input = {mel, 40, 6, 0.0f, NULL};
+    const struct es_rig_input input = {mel, 40, 6, 0.0f, NULL, false, false};
     es_rig_open(&rig, es_backend_cpu(), &no_past, &setup);
     es_rig_run(&rig, &input, 8);
     struct es_error error;
@@ -356,9 +357,9 @@ ES_TEST("an id outside the vocabulary is refused by name and consumes nothing") 
 
 ES_TEST("a result that is not finite ends the stream with its position, until reset") {
     struct es_rig rig;
-    const struct es_rig_setup setup = {ES_DTYPE_BF16, 11, 1, 8, 0};
+    const struct es_rig_setup setup = {ES_DTYPE_BF16, 11, 1, 8, 0, false, NULL};
     float *mel = new_mel(&wide_windows, 60, 3);
-    const struct es_rig_input input = {mel, 60, 6, 0.0f, NULL};
+    const struct es_rig_input input = {mel, 60, 6, 0.0f, NULL, false, false};
     es_rig_open(&rig, es_backend_cpu(), &wide_windows, &setup);
     es_rig_run(&rig, &input, 8);
     struct es_error error;

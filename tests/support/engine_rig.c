@@ -4,7 +4,6 @@
 #include "tests/support/random_weights.h"
 #include "tests/support/test.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,9 +57,52 @@ static void record(void *context, enum es_stage stage, uint32_t layer, uint64_t 
     track->row_count += row_count;
 }
 
-void es_rig_open(struct es_rig *rig, const struct es_backend_ops *ops, const struct es_model *model,
-                 const struct es_rig_setup *setup) {
-    struct es_error error;
+static enum es_status place_weights(struct es_rig *rig, uint32_t region, struct es_error *error) {
+    const struct es_rig_device *device = rig->setup.device;
+    rig->device_weights = calloc(1, sizeof *rig->device_weights);
+    ES_EXPECT(rig->device_weights != NULL);
+    return device->place(device->cuda, rig->model, rig->weights,
+                         es_arena_region(&rig->arena, region), rig->device_weights, error);
+}
+
+static enum es_status make_backend(struct es_rig *rig, struct es_error *error) {
+    const struct es_rig_device *device = rig->setup.device;
+    struct es_backend_config config = {
+        .encode_positions_max = rig->setup.encode_positions_max,
+        .thread_count = rig->setup.thread_count,
+        .pool = rig->pool,
+        .tap = rig->setup.has_no_tap ? NULL : &rig->tap,
+        .start_position = rig->setup.start_position,
+    };
+    if (device != NULL) {
+        config.cuda = device->cuda;
+        config.kv_kind = device->kv_kind;
+        config.blas = device->blas;
+    }
+    struct es_backend_layout layout;
+    uint32_t weights_region = 0;
+    es_plan_init(&rig->plan);
+    if (device != NULL) {
+        weights_region = es_plan_add(&rig->plan, ES_MEM_DEVICE, "weights of the rig",
+                                     device->weights_bytes(rig->model));
+    }
+    rig->ops->layout(rig->model, &config, &rig->plan, &layout);
+    enum es_status status =
+        device != NULL ? es_arena_reserve_with(&rig->arena, &rig->plan, &device->provider, error)
+                       : es_arena_reserve(&rig->arena, &rig->plan, error);
+    if (status == ES_OK && device != NULL) {
+        status = place_weights(rig, weights_region, error);
+    }
+    if (status != ES_OK) {
+        return status;
+    }
+    return rig->ops->init(&rig->backend, rig->model, &config, &layout, &rig->arena,
+                          device != NULL ? rig->device_weights : rig->weights, error);
+}
+
+enum es_status es_rig_try_open(struct es_rig *rig, const struct es_backend_ops *ops,
+                               const struct es_model *model, const struct es_rig_setup *setup,
+                               struct es_error *error) {
     memset(rig, 0, sizeof *rig);
     rig->ops = ops;
     rig->model = model;
@@ -70,21 +112,20 @@ void es_rig_open(struct es_rig *rig, const struct es_backend_ops *ops, const str
     ES_EXPECT(rig->tracks != NULL);
     rig->tap.on_rows = record;
     rig->tap.context = rig;
-    ES_EXPECT_EQ(es_pool_start(&rig->pool, setup->thread_count, &error), ES_OK);
-    const struct es_backend_config config = {
-        .encode_positions_max = setup->encode_positions_max,
-        .thread_count = setup->thread_count,
-        .pool = rig->pool,
-        .tap = &rig->tap,
-        .start_position = setup->start_position,
-    };
-    struct es_backend_layout layout;
-    es_plan_init(&rig->plan);
-    ops->layout(model, &config, &rig->plan, &layout);
-    ES_EXPECT_EQ(es_arena_reserve(&rig->arena, &rig->plan, &error), ES_OK);
-    ES_EXPECT_EQ(
-        ops->init(&rig->backend, model, &config, &layout, &rig->arena, rig->weights, &error),
-        ES_OK);
+    ES_EXPECT_EQ(es_pool_start(&rig->pool, setup->thread_count, error), ES_OK);
+    enum es_status status = make_backend(rig, error);
+    if (status != ES_OK) {
+        es_rig_close(rig);
+    }
+    return status;
+}
+
+void es_rig_open(struct es_rig *rig, const struct es_backend_ops *ops, const struct es_model *model,
+                 const struct es_rig_setup *setup) {
+    struct es_error error = {""};
+    if (es_rig_try_open(rig, ops, model, setup, &error) != ES_OK) {
+        es_test_fail(__FILE__, __LINE__, "%s", error.text);
+    }
 }
 
 static void keep_choice(struct es_rig *rig, const struct es_choice *choice) {
@@ -103,61 +144,136 @@ static void start_run(struct es_rig *rig, const struct es_rig_input *input) {
     rig->fed_ids = grow(rig->fed_ids, input->position_count * sizeof *rig->fed_ids);
 }
 
-void es_rig_run(struct es_rig *rig, const struct es_rig_input *input, uint32_t group) {
+/* What the run knows of itself. */
+struct progress {
+    const struct es_rig_input *input;
+    uint32_t prompt_count;
+    uint32_t decided; /* positions, the prompt and the silence included */
+    uint32_t done;    /* positions encoded */
+};
+
+static enum es_status run_prompt(struct es_rig *rig, struct progress *progress,
+                                 struct es_error *error) {
+    struct es_choice choice;
+    enum es_status status = rig->ops->prefill(rig->backend, rig->fed_ids + progress->decided,
+                                              progress->prompt_count - progress->decided,
+                                              progress->input->streaming_pad_bias, &choice, error);
+    if (status == ES_OK) {
+        keep_choice(rig, &choice);
+        progress->decided = progress->prompt_count;
+    }
+    return status;
+}
+
+static enum es_status run_step(struct es_rig *rig, struct progress *progress,
+                               struct es_error *error) {
+    const struct es_rig_input *input = progress->input;
+    bool is_prompt = progress->decided < progress->prompt_count;
+    bool is_forced = is_prompt || input->forced_ids != NULL;
+    if (!is_prompt) {
+        int32_t last = rig->ids[rig->decision_count - 1];
+        rig->fed_ids[progress->decided] =
+            is_forced ? input->forced_ids[rig->decision_count - 1] : last;
+    }
+    const struct es_step step = {is_forced ? rig->fed_ids[progress->decided] : ES_STEP_LAST,
+                                 input->streaming_pad_bias};
+    struct es_choice choice;
+    enum es_status status = rig->ops->decode(rig->backend, &step, &choice, error);
+    if (status != ES_OK) {
+        return status;
+    }
+    progress->decided++;
+    if (progress->decided >= progress->prompt_count) {
+        keep_choice(rig, &choice);
+    }
+    return ES_OK;
+}
+
+static enum es_status run_decoder(struct es_rig *rig, struct progress *progress,
+                                  struct es_error *error) {
+    bool has_steps = progress->input->has_prompt_steps && progress->decided > 0;
+    if (progress->decided < progress->prompt_count && !has_steps) {
+        if (progress->done < progress->prompt_count) {
+            return ES_OK;
+        }
+        enum es_status status = run_prompt(rig, progress, error);
+        if (status != ES_OK) {
+            return status;
+        }
+    }
+    enum es_status status = ES_OK;
+    while (status == ES_OK && progress->decided < progress->done) {
+        status = run_step(rig, progress, error);
+    }
+    return status;
+}
+
+enum es_status es_rig_try_run(struct es_rig *rig, const struct es_rig_input *input, uint32_t group,
+                              struct es_error *error) {
     const struct es_backend_ops *ops = rig->ops;
     const struct es_model *model = rig->model;
-    uint32_t prompt_count = 1 + ES_LEFT_PAD_POSITIONS + input->delay_positions;
-    struct es_error error = {""};
-    struct es_choice choice;
-    ES_EXPECT(input->position_count >= prompt_count);
+    struct progress progress = {.input = input,
+                                .prompt_count = 1 + ES_LEFT_PAD_POSITIONS + input->delay_positions};
+    ES_EXPECT(input->position_count >= progress.prompt_count);
     start_run(rig, input);
-    for (uint32_t i = 0; i < prompt_count; i++) {
+    for (uint32_t i = 0; i < progress.prompt_count; i++) {
         rig->fed_ids[i] = i == 0 ? ES_ID_BOS : ES_ID_STREAMING_PAD;
     }
-    ES_EXPECT_EQ(ops->reset(rig->backend, input->delay_positions, NULL, &error), ES_OK);
-    uint32_t decided = 0; /* positions, the prompt included */
-    for (uint32_t done = 0; done < input->position_count;) {
-        uint32_t left = input->position_count - done;
+    uint32_t silent_count = 0;
+    enum es_status status = ops->reset(rig->backend, input->delay_positions,
+                                       input->begins_with_silence ? &silent_count : NULL, error);
+    progress.done = progress.decided = silent_count;
+    while (status == ES_OK && progress.done < input->position_count) {
+        uint32_t left = input->position_count - progress.done;
         uint32_t count = left < group ? left : group;
         const float *mel =
-            input->mel + (size_t)done * model->frames_per_position * model->mel_bin_count;
-        done += count;
-        ES_EXPECT_EQ(ops->encode(rig->backend, mel, count, &error), done - decided);
-        if (decided == 0 && done >= prompt_count) {
-            ES_EXPECT_EQ(ops->prefill(rig->backend, rig->fed_ids, prompt_count,
-                                      input->streaming_pad_bias, &choice, &error),
-                         ES_OK);
-            keep_choice(rig, &choice);
-            decided = prompt_count;
+            input->mel + (size_t)progress.done * model->frames_per_position * model->mel_bin_count;
+        progress.done += count;
+        int waiting_count = ops->encode(rig->backend, mel, count, error);
+        if (waiting_count < 0) {
+            return (enum es_status)waiting_count;
         }
-        while (decided > 0 && decided < done) {
-            bool is_forced = input->forced_ids != NULL;
-            int32_t last = rig->ids[rig->decision_count - 1];
-            rig->fed_ids[decided] = is_forced ? input->forced_ids[rig->decision_count - 1] : last;
-            const struct es_step step = {is_forced ? rig->fed_ids[decided] : ES_STEP_LAST,
-                                         input->streaming_pad_bias};
-            ES_EXPECT_EQ(ops->decode(rig->backend, &step, &choice, &error), ES_OK);
-            keep_choice(rig, &choice);
-            decided++;
-        }
+        ES_EXPECT_EQ(waiting_count, progress.done - progress.decided);
+        status = run_decoder(rig, &progress, error);
     }
+    return status;
+}
+
+void es_rig_run(struct es_rig *rig, const struct es_rig_input *input, uint32_t group) {
+    struct es_error error = {""};
+    if (es_rig_try_run(rig, input, group, &error) != ES_OK) {
+        es_test_fail(__FILE__, __LINE__, "%s", error.text);
+    }
+}
+
+/* All bits set is NaN in f32 and in f16. */
+static void poison_region(struct es_rig *rig, uint32_t region) {
+    const struct es_plan_region *planned = &rig->plan.regions[region];
+    void *start = es_arena_region(&rig->arena, region);
+    if (planned->kind == ES_MEM_HOST) {
+        memset(start, 0xff, planned->bytes);
+        return;
+    }
+    struct es_error error;
+    const struct es_rig_device *device = rig->setup.device;
+    ES_EXPECT_EQ(device->fill(device->cuda, start, 0xff, planned->bytes, &error), ES_OK);
 }
 
 bool es_rig_poison(struct es_rig *rig, const char *region_name) {
+    bool is_found = false;
     for (uint32_t i = 0; i < rig->plan.region_count; i++) {
-        if (strcmp(rig->plan.regions[i].name, region_name) == 0) {
-            float *start = es_arena_region(&rig->arena, i);
-            for (size_t k = 0; k < rig->plan.regions[i].bytes / sizeof *start; k++) {
-                start[k] = NAN;
-            }
-            return true;
+        if (strncmp(rig->plan.regions[i].name, region_name, strlen(region_name)) == 0) {
+            poison_region(rig, i);
+            is_found = true;
         }
     }
-    return false;
+    return is_found;
 }
 
 void es_rig_close(struct es_rig *rig) {
-    rig->ops->close(rig->backend);
+    if (rig->backend != NULL) {
+        rig->ops->close(rig->backend);
+    }
     for (size_t i = 0; i < (size_t)ES_STAGE_COUNT * ES_LAYER_COUNT_MAX; i++) {
         free(rig->tracks[i].rows);
     }
@@ -168,4 +284,5 @@ void es_rig_close(struct es_rig *rig) {
     es_arena_release(&rig->arena);
     es_pool_stop(rig->pool);
     es_random_weights_free(rig->weights);
+    free(rig->device_weights);
 }
