@@ -16,16 +16,21 @@ __global__ static void __launch_bounds__(THREAD_COUNT)
     embed_rows(const __grid_constant__ struct es_cuda_embed op,
                const __grid_constant__ struct es_cuda_embedding embedding,
                const struct es_cuda_stream_state *state) {
+    __shared__ int32_t shared_id;
     es_grid_release();
     es_grid_wait();
     uint32_t column = blockIdx.x * THREAD_COUNT + threadIdx.x;
     uint32_t row = blockIdx.y;
+    if (threadIdx.x == 0) {
+        /* Once a block: on a discrete GPU each read of shared memory crosses the bus, one after the
+         * other where they ask for the same line. */
+        int32_t told = op.ids != nullptr ? __ldcg(op.ids + row) : __ldcv(&op.input->id);
+        shared_id = told == STEP_LAST ? __ldcg(&state->last_id) : told;
+    }
+    __syncthreads();
+    int32_t id = shared_id;
     if (column >= embedding.dim) {
         return;
-    }
-    int32_t id = op.ids != nullptr ? __ldcg(op.ids + row) : __ldcv(&op.input->id);
-    if (id == STEP_LAST) {
-        id = __ldcg(&state->last_id);
     }
     uint64_t position = __ldcg(&state->decoder_position) + row;
     uint64_t slot = (position - __ldcg(&state->decoder_oldest)) % op.queue_slot_count;
