@@ -46,7 +46,7 @@ struct es_console_layout {
 /* A copy for other threads; totals since the start. */
 struct es_console_counters {
     uint64_t written_bytes;
-    uint64_t lost_bytes; /* of text, wherever they found no room */
+    uint64_t lost_bytes; /* that found no room; in a lane, of text alone */
     uint64_t open_count;
     bool is_open;
     bool is_stuck;

@@ -73,48 +73,55 @@ static void add_event(const struct es_console *console, struct piece_of_stream *
     add(piece, "\n", 1);
 }
 
+/* Behind a loss that has not been told yet nothing is put: the order would be wrong. */
 static bool put(struct es_console *console, const struct piece_of_stream *piece) {
+    if (es_console_lost_bytes(console) != console->said_lost_bytes) {
+        es_uart_lose(&console->uart, piece->used_bytes);
+        return false;
+    }
     return es_uart_put(&console->uart, piece->bytes, piece->used_bytes);
 }
 
 /* The console's own news: a loss, a line that came back. */
-static bool put_event(struct es_console *console, const char *name, const char *text) {
+static void put_event(struct es_console *console, const char *name, const char *text) {
     struct piece_of_stream piece = {.used_bytes = 0};
     const struct es_event event = {name, text, console->last_ms};
     add_event(console, &piece, &event);
     bool is_put = put(console, &piece);
     console->is_in_line = console->is_in_line && !is_put;
-    return is_put;
 }
 
-/* false while there is a loss to tell and no room to go on. */
-static bool tell_losses(struct es_console *console) {
+static void tell_losses(struct es_console *console) {
     uint64_t lost_bytes = es_console_lost_bytes(console);
-    if (lost_bytes == console->said_lost_bytes) {
-        return true;
-    }
-    if (es_uart_room_bytes(&console->uart) < ROOM_AFTER_LOSS) {
-        return false;
+    if (lost_bytes == console->said_lost_bytes ||
+        es_uart_room_bytes(&console->uart) < ROOM_AFTER_LOSS) {
+        return;
     }
     char text[64];
     (void)snprintf(text, sizeof text, "lost %llu bytes",
                    (unsigned long long)(lost_bytes - console->said_lost_bytes));
     console->said_lost_bytes = lost_bytes;
-    return put_event(console, "lost", text);
+    put_event(console, "lost", text);
 }
 
-/* A device that came back starts with a line of its own: what it held was lost with it. */
+/* A device that came back is told; what it held was lost with it. After the losses, which come first:
+ * while these wait for room, so does this. */
 static void tell_return(struct es_console *console) {
     uint64_t open_count = console->uart.counters.open_count;
     if (open_count == console->said_open_count) {
         return;
     }
-    if (open_count > 1 && es_uart_room_bytes(&console->uart) >= ROOM_AFTER_LOSS) {
+    if (open_count > 1) {
+        tell_losses(console);
+        if (es_console_lost_bytes(console) != console->said_lost_bytes ||
+            es_uart_room_bytes(&console->uart) < ROOM_AFTER_LOSS) {
+            return;
+        }
         char text[96];
         (void)snprintf(text, sizeof text, "console back after %llu.%llu s",
                        (unsigned long long)(console->uart.away_ms / 1000u),
                        (unsigned long long)(console->uart.away_ms / 100u % 10u));
-        (void)put_event(console, "console", text);
+        put_event(console, "console", text);
     }
     console->said_open_count = open_count;
 }
@@ -185,11 +192,7 @@ static void put_json(struct es_console *console, const struct es_record *record)
 
 static void put_record(struct es_console *console, const struct es_record *record,
                        uint64_t now_ms) {
-    if (!tell_losses(console)) {
-        es_uart_lose(&console->uart, record->text_bytes);
-        console->utf8 = (struct es_utf8){0};
-        return;
-    }
+    tell_losses(console);
     if (record->kind == ES_RECORD_EVENT) {
         char text[ES_WORD_BYTES_MAX + 1u];
         struct piece_of_stream piece = {.used_bytes = 0};
@@ -209,7 +212,8 @@ static void put_record(struct es_console *console, const struct es_record *recor
  * word. */
 static void end_line(struct es_console *console, uint64_t now_ms) {
     if (console->is_in_line && now_ms - console->last_put_ms >= console->config.pause_ms &&
-        es_uart_room_bytes(&console->uart) >= 2u) {
+        es_uart_room_bytes(&console->uart) >= 2u &&
+        es_console_lost_bytes(console) == console->said_lost_bytes) {
         console->is_in_line = !es_uart_put(&console->uart, "\r\n", 2);
     }
 }
@@ -228,9 +232,8 @@ uint32_t es_console_poll(struct es_console *console, uint64_t now_ms) {
         es_console_lost_bytes(console) != console->said_lost_bytes) {
         /* The line took something, or is back: there may be room to say so. */
         tell_return(console);
-        if (tell_losses(console)) {
-            wait_ms = es_uart_poll(&console->uart, now_ms);
-        }
+        tell_losses(console);
+        wait_ms = es_uart_poll(&console->uart, now_ms);
     }
     es_console_share(console);
     return wait_ms;

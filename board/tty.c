@@ -52,11 +52,14 @@ enum es_status es_tty_fail(int cause, const char *path, const char *root, struct
     }
 }
 
-/* Claims the line; 0 or EBUSY. The kernel lets root pass an exclusive line, so that is asked for;
- * picocom and others lock with flock(2). */
-static int claim(int fd) {
+/* Claims the line; 0 or EBUSY. The kernel lets root pass an exclusive line, so that is asked for; a
+ * mark without a holder was left by a process that was killed. picocom and others lock with
+ * flock(2). */
+static int claim(int fd, const char *path, const char *root) {
     int is_exclusive = 0;
-    if (ioctl(fd, TIOCGEXCL, &is_exclusive) == 0 && is_exclusive) {
+    char holder[96];
+    if (ioctl(fd, TIOCGEXCL, &is_exclusive) == 0 && is_exclusive &&
+        es_tty_holder(path, root, holder, sizeof holder)) {
         return EBUSY;
     }
     if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
@@ -89,7 +92,7 @@ int es_tty_open(const char *path, const struct es_tty_line *line, const char *ro
     }
     int cause = isatty(fd) ? 0 : ENOTTY;
     if (cause == 0 && !line->is_shared) {
-        cause = claim(fd);
+        cause = claim(fd, path, root);
     }
     uint32_t got_baud = 0;
     if (cause == 0) {
