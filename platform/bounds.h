@@ -218,8 +218,8 @@
 #define ES_READ_CHUNK_BYTES                                                                        \
     (8u << 20) /* weights: big enough for full disk speed, small enough that
                                         * the page cache holds little beside the arena */
-/* Weights on their way to a GPU: two blocks of the file, one being read while the other is copied. Big
- * enough for a disk's full speed, and whole pages, as O_DIRECT wants. */
+/* Weights on their way to a GPU: two blocks of the file, one being read while the other is copied.
+ * Big enough for a disk's full speed, and whole pages, as O_DIRECT wants. */
 #define ES_STAGING_BLOCK_BYTES (4u << 20)
 #define ES_SHAPE_BYTES_MIN (256u << 10) /* rows that change their shape are copied together */
 #define ES_PIECE_BYTES_MEAN_MAX                                                                    \

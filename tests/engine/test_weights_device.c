@@ -1,16 +1,13 @@
 #include "engine/weights.h"
 #include "tests/support/model_files.h"
+#include "tests/support/moody_disk.h"
 #include "tests/support/test.h"
 #include "tools/random_model.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/types.h>
-#include <unistd.h>
 
 #define CHECKPOINT "consolidated.safetensors"
 #define EMBEDDING "mm_streams_embeddings.embedding_module."
@@ -24,59 +21,6 @@ static struct es_arena arena;
 static struct es_arena host_arena;
 static struct es_weights weights;
 static struct es_weights host_weights;
-
-/* -- a disk with moods: every pread and fcntl of the loader comes through here ----------------- */
-
-static struct {
-    bool refuses_flag;   /* fcntl says EINVAL to O_DIRECT */
-    int refuses_read;    /* a direct pread fails with this errno */
-    size_t bytes_max;    /* a pread gives no more than this; 0: no limit */
-    uint64_t end_offset; /* the file ends here; 0: where it does */
-    uint64_t bad_offset; /* from here on the disk fails; 0: nowhere */
-    uint32_t direct_count;
-    uint32_t buffered_count;
-} disk;
-
-int __real_fcntl(int fd, int command, ...);
-int __wrap_fcntl(int fd, int command, ...);
-ssize_t __real_pread(int fd, void *data, size_t bytes, off_t offset);
-ssize_t __wrap_pread(int fd, void *data, size_t bytes, off_t offset);
-
-int __wrap_fcntl(int fd, int command, ...) {
-    va_list args;
-    va_start(args, command);
-    int value = va_arg(args, int);
-    va_end(args);
-    if (command == F_SETFL && (value & O_DIRECT) != 0 && disk.refuses_flag) {
-        errno = EINVAL;
-        return -1;
-    }
-    return __real_fcntl(fd, command, value);
-}
-
-ssize_t __wrap_pread(int fd, void *data, size_t bytes, off_t offset) {
-    const bool is_direct = (__real_fcntl(fd, F_GETFL) & O_DIRECT) != 0;
-    disk.direct_count += is_direct ? 1 : 0;
-    disk.buffered_count += is_direct ? 0 : 1;
-    if (is_direct && disk.refuses_read != 0) {
-        errno = disk.refuses_read;
-        return -1;
-    }
-    if (disk.bad_offset != 0 && (uint64_t)offset >= disk.bad_offset) {
-        errno = EIO;
-        return -1;
-    }
-    if (disk.end_offset != 0) {
-        const uint64_t end = disk.end_offset > (uint64_t)offset ? disk.end_offset : 0;
-        bytes = end == 0                                   ? 0
-                : bytes < (size_t)(end - (uint64_t)offset) ? bytes
-                                                           : (size_t)(end - (uint64_t)offset);
-    }
-    if (disk.bytes_max != 0 && bytes > disk.bytes_max) {
-        bytes = disk.bytes_max;
-    }
-    return __real_pread(fd, data, bytes, offset);
-}
 
 /* -- a device made of host memory, whose copies are late --------------------------------------- */
 
@@ -200,7 +144,7 @@ static const char *fresh(void) {
     char name[32];
     snprintf(name, sizeof name, "model%u", count++);
     snprintf(directory, sizeof directory, "%s", es_test_model(name));
-    memset(&disk, 0, sizeof disk);
+    memset(&moody_disk, 0, sizeof moody_disk);
     device.fail_index = 0;
     return directory;
 }
@@ -299,7 +243,7 @@ ES_TEST("small regions: tensors in many, the embedding in blocks of rows") {
 ES_TEST("the bring-up model loads with regions of a megabyte") {
     struct es_model model;
     const char *directory = ES_SOURCE_DIR "/models/bringup";
-    memset(&disk, 0, sizeof disk);
+    memset(&moody_disk, 0, sizeof moody_disk);
     device.fail_index = 0;
     ES_EXPECT_EQ(es_model_read(&model, directory, &error), ES_OK);
     expect_loads(&model, directory, 1u << 20);
@@ -321,15 +265,16 @@ ES_TEST("data that begins at an odd byte, and tensors over several blocks, arriv
 ES_TEST("what O_DIRECT refuses is read through the page cache") {
     const char *directory = fresh();
     expect_loads(&es_test_model_small, directory, 1u << 20);
-    es_test_note("here: %u direct reads, %u others", disk.direct_count, disk.buffered_count);
-    disk.refuses_flag = true;
+    es_test_note("here: %u direct reads, %u others", moody_disk.direct_count,
+                 moody_disk.buffered_count);
+    moody_disk.refuses_flag = true;
     expect_loads(&es_test_model_small, directory, 1u << 20);
     static const int causes[] = {EINVAL, EFAULT, EOPNOTSUPP};
     for (int i = 0; i < 3; i++) {
         directory = fresh();
-        disk.refuses_read = causes[i];
+        moody_disk.refuses_read = causes[i];
         expect_loads(&es_test_model_small, directory, 1u << 20);
-        ES_EXPECT(disk.buffered_count > 0);
+        ES_EXPECT(moody_disk.buffered_count > 0);
     }
 }
 
@@ -337,20 +282,20 @@ ES_TEST("reads that give little are gone on with") {
     static const size_t sizes[] = {1000, 4096, 12288, 100001};
     for (int i = 0; i < 4; i++) {
         const char *directory = fresh();
-        disk.bytes_max = sizes[i];
+        moody_disk.bytes_max = sizes[i];
         expect_loads(&es_test_model_small, directory, 1u << 20);
     }
 }
 
 ES_TEST("a file that became shorter, and a disk that fails, are named with the byte") {
     const char *directory = fresh();
-    disk.end_offset = 200000;
+    moody_disk.end_offset = 200000;
     ES_EXPECT_EQ(load(&es_test_model_small, directory, 1u << 20), ES_ERR_INPUT);
     es_test_note("%s", error.text);
     ES_EXPECT_CONTAINS(error.text, "reading stopped at byte 200000: the file became shorter");
     directory = fresh();
-    disk.bad_offset = 150000;
-    disk.bytes_max = 4096;
+    moody_disk.bad_offset = 150000;
+    moody_disk.bytes_max = 4096;
     ES_EXPECT_EQ(load(&es_test_model_small, directory, 1u << 20), ES_ERR_INPUT);
     ES_EXPECT_CONTAINS(error.text, "reading stopped at byte");
     ES_EXPECT_CONTAINS(error.text, "Input/output error; copy it again");
