@@ -12,10 +12,8 @@
 
 struct es_card_alsa {
     struct es_card base;
-    void *pcm; /* snd_pcm_t; NULL while closed */
-    uint32_t period_frames;
-    uint32_t frame_bytes;
-    bool is_mmap; /* access: the card offers no read() */
+    void *pcm;    /* snd_pcm_t; NULL while closed */
+    bool is_mmap; /* the card offers no other access */
 };
 
 /* Binds `memory` (the caller's, for as long as the card is used) and returns its seam. */

@@ -23,3 +23,11 @@ ES_TEST("a deadline that has passed does not wait for the next one") {
     es_clock_sleep_until(es_clock_ns() - 1);
     ES_EXPECT(es_clock_ns() > 0);
 }
+
+ES_TEST("the clock that counts sleep, too, is never behind the other, and its sleeps end as late") {
+    const uint64_t here_ns = es_clock_ns();
+    ES_EXPECT(es_clock_boot_ns() >= here_ns);
+    const uint64_t deadline_ns = es_clock_boot_ns() + 1000000;
+    es_clock_boot_sleep_until(deadline_ns);
+    ES_EXPECT(es_clock_boot_ns() >= deadline_ns);
+}
