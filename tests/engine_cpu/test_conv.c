@@ -62,7 +62,10 @@ static void open_bench(struct bench *bench) {
     bench->tap = (struct es_tap){record, bench};
     ES_EXPECT_EQ(es_pool_start(&bench->pool, 1, &error), ES_OK);
     const struct es_backend_config config = {
-        POSITIONS_MAX, 1, bench->pool, &bench->tap, 0,
+        .encode_positions_max = POSITIONS_MAX,
+        .thread_count = 1,
+        .pool = bench->pool,
+        .tap = &bench->tap,
     };
     es_plan_init(&bench->plan);
     uint32_t region = es_conv_layout(&model, &config, &bench->plan);
