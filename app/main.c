@@ -13,6 +13,7 @@ static const struct es_command *const commands[] = {
     &es_command_plan,
     &es_command_bench,
 #ifdef ES_HAS_APPLIANCE
+    &es_command_listen,
     &es_command_config,
     &es_command_journal,
 #endif
