@@ -6,7 +6,7 @@
  *   es_rig_stop();
  *
  * The consumer checks every sample that it takes: the fake's world tells frames apart, and at
- * 16 kHz each must be the one that its recording time says, exactly until a loss is an estimate, and
+ * 16 kHz each must be the one that its recording time says, exactly until a loss is an estimate and
  * within that one's bound afterwards. It feeds a timeline, too, and compares. */
 #pragma once
 
