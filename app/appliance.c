@@ -170,7 +170,8 @@ static enum es_status plan(struct es_appliance *appliance, const struct es_board
                                    .kv_memory = (enum es_kv_memory)config->kv_memory,
                                    .kv_window = config->kv_window,
                                    .delay_positions = config->delay_ms / ES_POSITION_MS,
-                                   .memory_bytes_per_s = es_memory_bytes_per_s(board->name),
+                                   .memory_bytes_per_s =
+                                       es_memory_bytes_per_s_now(board, appliance->options.root),
                                    .leaves_unfrozen = true};
     enum es_status status = es_backend_check(boot.backend, error);
     if (status == ES_OK) {

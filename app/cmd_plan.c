@@ -1,6 +1,7 @@
 #include "app/boot.h"
 #include "app/commands.h"
 #include "board/board.h"
+#include "platform/jetson/module.h"
 #include "platform/memory.h"
 
 #include <string.h>
@@ -65,14 +66,29 @@ static void print_speed(struct es_output *output, uint32_t cadence_positions) {
         cadence_positions * ES_POSITION_MS);
 }
 
+/* The power mode is an input of the forecast: the same board is half as fast in another. */
+static void print_module(struct es_output *output) {
+    struct es_jetson_module module;
+    es_jetson_module_read(&module, "");
+    if (boot.options.board_title != NULL || !module.is_jetson) {
+        return;
+    }
+    es_output_format(output, "module %s (%s), power mode %s, GPU at up to %.0f of %.0f MHz\n",
+                     module.part, module.title,
+                     module.power_mode[0] != '\0' ? module.power_mode : "not known",
+                     (double)module.gpu_cap_hz * 1e-6, (double)module.gpu_max_hz * 1e-6);
+}
+
 static void print_table(struct es_output *output, uint32_t cadence_positions) {
     const struct es_plan *plan = &boot.plan;
     es_output_format(output, "model  %s, %s weights%s, %u threads\n", boot.options.model_directory,
                      es_dtype_name(boot.dtype),
                      boot.is_dtype_assumed ? " (assumed: they are not here)" : "",
                      boot.backend_config.thread_count);
-    es_output_format(output, "engine %s (%s), a window of %u positions\n\n", boot.ops->name,
+    es_output_format(output, "engine %s (%s), a window of %u positions\n", boot.ops->name,
                      boot.backends.reason, boot.model.decoder.window);
+    print_module(output);
+    es_output_text(output, "\n");
     es_output_format(output, "%-36s %-8s %15s %12s\n", "region", "kind", "bytes", "MiB");
     for (uint32_t i = 0; i < plan->region_count; i++) {
         const struct es_plan_region *region = &plan->regions[i];
@@ -237,7 +253,8 @@ static enum es_status run(const struct es_options *options, struct es_error *err
         .kv_memory = options->kv_memory,
         .kv_window = options->kv_window,
         .board_title = board != NULL ? board->title : NULL,
-        .memory_bytes_per_s = es_memory_bytes_per_s(machine->name),
+        .memory_bytes_per_s =
+            board != NULL ? board->memory_bytes_per_s : es_memory_bytes_per_s_now(machine, ""),
     };
     enum es_status status = es_boot_plan(&boot, &boot_options, error);
     if (status == ES_OK) {

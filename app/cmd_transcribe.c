@@ -223,7 +223,7 @@ static enum es_status boot_and_transcribe(struct session *s, struct es_error *er
         .kv_memory = s->options->kv_memory,
         .kv_window = s->options->kv_window,
         .delay_positions = s->options->delay_positions,
-        .memory_bytes_per_s = es_memory_bytes_per_s(es_board_detect("")->name),
+        .memory_bytes_per_s = es_memory_bytes_per_s_now(es_board_detect(""), ""),
     };
     enum es_status status = es_boot_plan(&s->boot, &boot_options, error);
     if (status == ES_OK && s->options->is_realtime && s->boot.backends.cuda != NULL) {

@@ -1,25 +1,19 @@
 #include "app/forecast.h"
 
-#include <string.h>
+#include "platform/jetson/module.h"
 
 #define POSITION_S (ES_POSITION_MS / 1000.0)
 #define CONV_TAP_COUNT 3.0
 
 double es_memory_bytes_per_s(const char *board_name) {
-    static const struct {
-        const char *name;
-        double bytes_per_s;
-    } boards[] = {
-        {"orin-nano-4gb", 51e9},   {"orin-nano-8gb", 102.4e9}, {"orin-nx-8gb", 102.4e9},
-        {"orin-nx-16gb", 102.4e9}, {"agx-orin-32gb", 204.8e9}, {"agx-orin-64gb", 204.8e9},
-        {"thor-128gb", 273e9},
-    };
-    for (size_t i = 0; i < sizeof boards / sizeof boards[0]; i++) {
-        if (strcmp(board_name, boards[i].name) == 0) {
-            return boards[i].bytes_per_s;
-        }
-    }
-    return 0;
+    const struct es_board *board = es_board_find(board_name);
+    return board != NULL ? board->memory_bytes_per_s : 0;
+}
+
+double es_memory_bytes_per_s_now(const struct es_board *board, const char *root) {
+    struct es_jetson_module module;
+    es_jetson_module_read(&module, root);
+    return module.memory_bytes_per_s > 0 ? module.memory_bytes_per_s : board->memory_bytes_per_s;
 }
 
 /* Matrices of all layers; norms and biases are too small to count. */

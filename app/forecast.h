@@ -8,6 +8,7 @@
  * nothing to reuse, so bytes over bandwidth is a floor. Real engines reach 75 to 80 % of it. */
 #pragma once
 
+#include "board/board.h"
 #include "engine/model.h"
 #include "engine/weights.h"
 
@@ -21,6 +22,11 @@ struct es_forecast {
  * for a name that is not known. */
 double es_memory_bytes_per_s(const char *board_name);
 
+/* The same for the machine that this is, and less where its power mode caps the memory's clock.
+ * `board` is what it is found or configured to be; `root` stands before /proc and /sys. Boot only.
+ * */
+double es_memory_bytes_per_s_now(const struct es_board *board, const char *root);
+
 /* kv_element_bytes: 2 (f16) or 4 (f32). */
 void es_forecast_make(struct es_forecast *forecast, const struct es_model *model,
                       enum es_dtype dtype, size_t kv_element_bytes, double bytes_per_s);
@@ -30,8 +36,8 @@ void es_forecast_make(struct es_forecast *forecast, const struct es_model *model
 double es_forecast_decoder_share(const struct es_forecast *forecast);
 double es_forecast_frame_share(const struct es_forecast *forecast, uint32_t cadence_positions);
 
-/* 1, 2 or 4 positions: the shortest whose frame is below ES_FRAME_SHARE_MAX; 1 when the speed is not
- * known. */
+/* 1, 2 or 4 positions: the shortest whose frame is below ES_FRAME_SHARE_MAX; 1 when the speed is
+ * not known. */
 uint32_t es_forecast_cadence(const struct es_forecast *forecast);
 
 /* ES_ERR_NO when the decoder alone passes ES_DECODER_SHARE_MAX. `machine` names it in the line. */

@@ -2,6 +2,10 @@
 
 #include "tests/support/test.h"
 
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
 #define GB 1e9
 
 static const struct es_model real = {
@@ -60,4 +64,28 @@ ES_TEST("where nobody knows the memory's speed nothing is refused and nothing de
     ES_EXPECT_EQ(es_forecast_cadence(&forecast), 1);
     ES_EXPECT_NEAR(es_forecast_decoder_share(&forecast), 0, 0);
     ES_EXPECT_EQ(es_forecast_check(&forecast, "this machine", &error), ES_OK);
+}
+
+/* A file under a root, whose folders are made one by one. */
+static void put(const char *root, const char *name, const char *text) {
+    char path[512];
+    snprintf(path, sizeof path, "%s%s", root, name);
+    for (char *at = path + 1; (at = strchr(at, '/')) != NULL; at++) {
+        *at = '\0';
+        (void)mkdir(path, 0755);
+        *at = '/';
+    }
+    FILE *stream = fopen(path, "w");
+    ES_EXPECT(stream != NULL);
+    ES_EXPECT(fputs(text, stream) >= 0);
+    ES_EXPECT(fclose(stream) == 0);
+}
+
+ES_TEST("a power mode that caps the memory's clock is in the forecast") {
+    const struct es_board *board = es_board_find("orin-nano-8gb");
+    const char *root = es_test_directory();
+    ES_EXPECT_NEAR(es_memory_bytes_per_s_now(board, root), 102.4 * GB, 0.01 * GB);
+    put(root, "/proc/device-tree/compatible", "nvidia,p3768-0000+p3767-0003 nvidia,tegra234");
+    put(root, "/sys/kernel/nvpmodel_clk_cap/emc", "2133000000\n");
+    ES_EXPECT_NEAR(es_memory_bytes_per_s_now(board, root), 68.3 * GB, 0.1 * GB);
 }
