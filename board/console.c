@@ -196,9 +196,8 @@ void es_console_stop(struct es_console *console, uint32_t drain_ms) {
         drain(console);
     }
     es_uart_lose(&console->uart, es_uart_waiting_bytes(&console->uart));
-    es_console_share(console);
     es_uart_close(&console->uart);
+    es_console_share(console); /* the counters may still be asked for */
     (void)close(console->wake_fd);
     console->wake_fd = -1;
-    (void)pthread_mutex_destroy(&console->shared_mutex);
 }

@@ -85,7 +85,9 @@ struct es_journal_counters es_journal_counters(struct es_journal *journal) {
 bool es_journal_take_trouble(struct es_journal *journal, struct es_error *error) {
     (void)pthread_mutex_lock(&journal->shared_mutex);
     bool has_trouble = journal->has_trouble;
-    *error = journal->trouble;
+    if (has_trouble) {
+        *error = journal->trouble;
+    }
     journal->has_trouble = false;
     (void)pthread_mutex_unlock(&journal->shared_mutex);
     return has_trouble;
@@ -143,12 +145,15 @@ static void close_file(struct es_journal *journal) {
 
 /* The disk did not take it: what was in the batch is lost, and counted. */
 static void give_up(struct es_journal *journal, int cause, uint64_t now_ms) {
-    struct es_error trouble;
-    (void)es_fail(&trouble, ES_ERR_OUTPUT,
-                  "%s: the disk does not take the journal (%s); it is tried again every %u s, and "
-                  "what is lost meanwhile is counted",
-                  journal->config.path, strerror(cause), ES_JOURNAL_RETRY_MS / 1000u);
-    set_trouble(journal, &trouble);
+    if (!journal->is_failing) {
+        struct es_error trouble;
+        (void)es_fail(&trouble, ES_ERR_OUTPUT,
+                      "%s: the disk does not take the journal (%s); it is tried again every %u s, "
+                      "and what is lost meanwhile is counted",
+                      journal->config.path, strerror(cause), ES_JOURNAL_RETRY_MS / 1000u);
+        set_trouble(journal, &trouble);
+    }
+    journal->said_lost_records = journal->written_lost_records;
     journal->unwritten_records += journal->batch_records;
     journal->batch_slots = 0;
     journal->batch_records = 0;
@@ -192,6 +197,7 @@ static bool write_batch(struct es_journal *journal, uint64_t now_ms) {
         return false;
     }
     journal->own.written_records += journal->batch_records;
+    journal->written_lost_records = journal->said_lost_records;
     journal->batch_slots = 0;
     journal->batch_records = 0;
     if (!journal->is_dirty) {
@@ -298,6 +304,11 @@ static void sync_file(struct es_journal *journal, uint64_t now_ms) {
 static void write_lanes(struct es_journal *journal, uint64_t now_ms) {
     struct es_record record;
     struct es_queue *lane;
+    if (journal->is_failing) {
+        /* The news of the loss goes first, alone: if the disk still refuses, nothing more is lost. */
+        tell_losses(journal, now_ms);
+        (void)write_batch(journal, now_ms);
+    }
     while (journal->fd >= 0 && (lane = es_queue_oldest(journal->lanes, &record)) != NULL) {
         uint32_t payload_bytes = record.text_bytes + (uint32_t)sizeof record.name;
         if (journal->batch_slots + 1u + slots_of(payload_bytes) > ES_JOURNAL_BATCH_SLOTS &&
@@ -379,7 +390,7 @@ void es_journal_stop(struct es_journal *journal) {
     }
     if (journal->thread.is_started) {
         es_thread_join(&journal->thread);
-    } else {
+    } else if (journal->fd >= 0) {
         (void)es_journal_poll(journal, now_in_ms());
     }
     close_file(journal);

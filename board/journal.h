@@ -62,9 +62,10 @@ struct es_journal {
     uint64_t retry_at_ms;
     uint64_t dirty_since_ms;
     bool is_dirty;
-    bool is_failing;            /* told, and not yet told to be over */
-    uint64_t unwritten_records; /* that the disk did not take */
-    uint64_t said_lost_records;
+    bool is_failing;                /* told, and not yet told to be over */
+    uint64_t unwritten_records;     /* that the disk did not take */
+    uint64_t said_lost_records;     /* told by records, those in the batch included */
+    uint64_t written_lost_records;  /* told by records that the kernel has */
     struct es_journal_counters own; /* the thread's; copied to `shared` after each round */
     _Atomic int64_t clock_ms;
     _Atomic uint64_t ticket;
