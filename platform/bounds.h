@@ -75,8 +75,10 @@
 #define ES_DECODER_SHARE_MAX 0.9
 #define ES_FRAME_SHARE_MAX 0.8
 
-/* What cuBLASLt may use beside the matrices: what NVIDIA recommends from Hopper on. */
-#define ES_CUDA_BLAS_WORKSPACE_BYTES (32u << 20)
+/* What cuBLASLt may use beside the matrices: at most what NVIDIA recommends from Hopper on, for a
+ * small model no more than a few copies of its largest product. */
+#define ES_CUDA_BLAS_WORKSPACE_BYTES_MAX (32u << 20)
+#define ES_CUDA_BLAS_WORKSPACE_BYTES_MIN (1u << 20)
 
 /* The guard against blank ruts: a healthy run of id 32 ends after 25 to 165 positions, a sick one
  * lasts for thousands. The penalty stays below the 4B model's margin in true silence (8.5). */

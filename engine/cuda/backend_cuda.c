@@ -17,6 +17,7 @@
 /* Mel frames of each graph lie apart, largest first: a call of up to 15 positions is one launch of
  * each at most, and none overwrites what another has yet to read. */
 #define GRAPH_POSITIONS (2u * ES_CADENCE_POSITIONS_MAX - 1u)
+#define WARM_UP_ROWS (ES_CUDA_FEW_ROWS_MAX + 1u) /* a prompt that is many rows */
 _Static_assert(1u << (GRAPH_COUNT - 1u) == ES_CADENCE_POSITIONS_MAX, "one graph per cadence");
 
 /* Small things that both sides see. */
@@ -401,7 +402,7 @@ static enum es_status bind(struct es_backend *self, const struct cuda_layout *la
 /* Everything that a stream runs, once without graphs: code is loaded, libraries choose their
  * algorithms, and a fault shows where its name is known. The frames are silence. */
 static enum es_status warm_up(struct es_backend *self, struct es_error *error) {
-    static const int32_t ids[2] = {ES_ID_BOS, ES_ID_STREAMING_PAD};
+    static const int32_t ids[WARM_UP_ROWS];
     struct es_choice choice;
     enum es_status status = cuda_reset(self, 1, NULL, error);
     for (uint32_t i = 0; status == ES_OK && i < GRAPH_COUNT; i++) {
@@ -412,8 +413,11 @@ static enum es_status warm_up(struct es_backend *self, struct es_error *error) {
     if (status == ES_OK && self->encode_positions_max > ES_CADENCE_POSITIONS_MAX) {
         status = encode(self, NULL, ES_CADENCE_POSITIONS_MAX + 1u, error);
     }
-    while (status == ES_OK && self->encoded_count < 3u) {
+    while (status == ES_OK && self->encoded_count < 1u + 2u + WARM_UP_ROWS) {
         status = encode(self, NULL, 1, error);
+    }
+    if (status == ES_OK) {
+        status = run_prompt(self, ids, WARM_UP_ROWS, 0.0f, &choice, error);
     }
     if (status == ES_OK) {
         status = run_prompt(self, ids, 2, 0.0f, &choice, error);
@@ -495,9 +499,11 @@ static enum es_status cuda_init(struct es_backend **backend, const struct es_mod
     self->encode_positions_max = config->encode_positions_max;
     self->start_position = config->start_position;
     enum es_status status = bind(self, &cuda, config, arena, weights, error);
+    self->tap.tap = NULL; /* it is not a stream yet */
     if (status == ES_OK) {
         status = warm_up(self, error);
     }
+    self->tap.tap = config->tap;
     if (status == ES_OK && config->tap == NULL) {
         status = capture(self, error);
     }

@@ -22,6 +22,11 @@ static size_t ticket_bytes(const struct es_model *model, const struct es_backend
     return larger(count, 1u) * sizeof(uint32_t);
 }
 
+static size_t blas_bytes(size_t products_bytes) {
+    size_t bytes = larger(4u * products_bytes, ES_CUDA_BLAS_WORKSPACE_BYTES_MIN);
+    return bytes < ES_CUDA_BLAS_WORKSPACE_BYTES_MAX ? bytes : ES_CUDA_BLAS_WORKSPACE_BYTES_MAX;
+}
+
 void es_cuda_workspace_layout(const struct es_model *model, const struct es_backend_config *config,
                               struct es_plan *plan, struct es_cuda_workspace_layout *layout) {
     size_t split_bytes = 0;
@@ -36,7 +41,7 @@ void es_cuda_workspace_layout(const struct es_model *model, const struct es_back
     layout->split_region = es_plan_add(plan, ES_MEM_DEVICE, "split activations", split_bytes);
     layout->products_region = es_plan_add(plan, ES_MEM_DEVICE, "products", products_bytes);
     layout->blas_region =
-        es_plan_add(plan, ES_MEM_DEVICE, "cublas workspace", ES_CUDA_BLAS_WORKSPACE_BYTES);
+        es_plan_add(plan, ES_MEM_DEVICE, "cublas workspace", blas_bytes(products_bytes));
     layout->plans_region =
         es_plan_add(plan, ES_MEM_HOST, "cublas algorithms", es_cuda_gemm_bytes());
 }
@@ -55,7 +60,7 @@ enum es_status es_cuda_workspace_open(struct es_cuda_ops *ops, const struct es_m
     ops->split = es_arena_region(arena, layout->split_region);
     ops->products = es_arena_region(arena, layout->products_region);
     ops->blas_workspace = es_arena_region(arena, layout->blas_region);
-    ops->blas_workspace_bytes = ES_CUDA_BLAS_WORKSPACE_BYTES;
+    ops->blas_workspace_bytes = blas_bytes(products_bytes);
     void *plans = es_arena_region(arena, layout->plans_region);
     if (ops->partials == NULL || ops->tickets == NULL || ops->split == NULL ||
         ops->products == NULL || ops->blas_workspace == NULL || plans == NULL) {
