@@ -181,7 +181,7 @@ __device__ __forceinline__ float2 whole_pair(const struct found &found, const fl
     return value;
 }
 
-/* The phase is a 64-bit fraction of a turn, which wraps as it should (engine/cpu/rope.h). */
+/* The phase is a 64-bit fraction of a turn, which wraps as it should (engine/rope.h). */
 __device__ __forceinline__ float2 rotated(const struct qkv_params &p, float2 value, uint32_t pair,
                                           uint64_t position) {
     const uint64_t fraction = p.turns[pair % (p.head_dim / 2u)] * position;
