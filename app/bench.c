@@ -311,7 +311,10 @@ enum es_status es_bench_measure_live(struct es_bench *bench, struct es_error *er
     size_t after_bytes = 0;
     size_t resident_before = es_memory_resident_bytes();
     bool has_gpu = es_bench_has_gpu(bench);
-    enum es_status status = has_gpu ? es_bench_gpu_available(bench, &before_bytes, error) : ES_OK;
+    enum es_status status = has_gpu ? es_bench_gpu_memory(bench, error) : ES_OK;
+    if (status == ES_OK && has_gpu) {
+        status = es_bench_gpu_available(bench, &before_bytes, error);
+    }
     if (status == ES_OK) {
         status = run_pass(bench, true, &bench->live_audio_s, &bench->live_wall_s, error);
     }

@@ -65,7 +65,10 @@ struct es_bench {
     double full_step_bytes;       /* with a full window */
     double live_audio_s;
     double live_wall_s;
-    uint64_t id_checksum;        /* FNV-1a over the ids chosen in the live pass */
+    uint64_t id_checksum;               /* FNV-1a over the ids chosen in the live pass */
+    struct es_arena_report reservation; /* of a GPU's kinds: what was asked for, what it took */
+    int64_t cuda_context_bytes;         /* beside the plan: as opening the GPU found it */
+    int64_t cuda_later_bytes;           /* kernels, graphs, cuBLAS, as warm-up left it */
     int64_t device_growth_bytes; /* memory of the GPU at the end of the live pass less the start */
     int64_t resident_growth_bytes; /* of the process, the same */
     /* the prompt of the default delay */

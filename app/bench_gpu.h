@@ -18,6 +18,10 @@ ES_MUST_CHECK enum es_status es_bench_gpu_read(struct es_bench *bench, double *p
 ES_MUST_CHECK enum es_status es_bench_gpu_available(const struct es_bench *bench, size_t *bytes,
                                                     struct es_error *error);
 
+/* What the GPU's memory went to, after warm-up: sets reservation, cuda_context_bytes and
+ * cuda_later_bytes. */
+ES_MUST_CHECK enum es_status es_bench_gpu_memory(struct es_bench *bench, struct es_error *error);
+
 /* "NVIDIA H200, 132 SMs". Static storage. */
 const char *es_bench_gpu_name(const struct es_bench *bench);
 

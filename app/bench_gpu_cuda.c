@@ -24,6 +24,18 @@ enum es_status es_bench_gpu_available(const struct es_bench *bench, size_t *byte
     return es_cuda_memory_available(bench->boot->backend_config.cuda, bytes, error);
 }
 
+enum es_status es_bench_gpu_memory(struct es_bench *bench, struct es_error *error) {
+    struct es_cuda_overhead overhead;
+    es_arena_report(&bench->boot->arena, &bench->reservation);
+    enum es_status status = es_cuda_measure_overhead(bench->boot->backend_config.cuda,
+                                                     &bench->boot->arena, &overhead, error);
+    if (status == ES_OK) {
+        bench->cuda_context_bytes = overhead.context_bytes;
+        bench->cuda_later_bytes = overhead.later_bytes;
+    }
+    return status;
+}
+
 const char *es_bench_gpu_name(const struct es_bench *bench) {
     static char name[288];
     const struct es_cuda *cuda = bench->boot->backend_config.cuda;

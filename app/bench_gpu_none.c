@@ -24,6 +24,12 @@ enum es_status es_bench_gpu_available(const struct es_bench *bench, size_t *byte
     return ES_OK;
 }
 
+enum es_status es_bench_gpu_memory(struct es_bench *bench, struct es_error *error) {
+    (void)error;
+    ES_ASSERT(es_bench_has_gpu(bench));
+    return ES_OK;
+}
+
 const char *es_bench_gpu_name(const struct es_bench *bench) {
     ES_ASSERT(es_bench_has_gpu(bench));
     return "";

@@ -143,6 +143,17 @@ static void print_encoder(const struct es_bench *bench, struct es_output *output
     }
 }
 
+static void print_gpu_memory(const struct es_bench *bench, struct es_output *output) {
+    const struct es_arena_report *reservation = &bench->reservation;
+    const double mib = 1024.0 * 1024.0;
+    es_output_format(output,
+                     "           planned %.1f MiB in %u chunks, which took %.1f MiB; beside it "
+                     "context %.1f MiB,\n           kernels, graphs and cuBLAS %.1f MiB\n",
+                     (double)reservation->asked_bytes / mib, reservation->chunk_count,
+                     (double)reservation->drop_bytes / mib, (double)bench->cuda_context_bytes / mib,
+                     (double)bench->cuda_later_bytes / mib);
+}
+
 static void print_frames(const struct es_bench *bench, struct es_output *output,
                          const struct figures *f) {
     es_output_format(output,
@@ -159,9 +170,11 @@ static void print_frames(const struct es_bench *bench, struct es_output *output,
     es_output_format(output, "memory     grew by %" PRId64 " bytes in the live pass (resident)",
                      bench->resident_growth_bytes);
     if (f->has_gpu) {
-        es_output_format(output, ", the GPU's by %" PRId64, bench->device_growth_bytes);
+        es_output_format(output, ", the GPU's by %" PRId64 "\n", bench->device_growth_bytes);
+        print_gpu_memory(bench, output);
+    } else {
+        es_output_text(output, "\n");
     }
-    es_output_text(output, "\n");
 }
 
 static void print_kernels(const struct es_bench *bench, struct es_output *output) {
@@ -248,6 +261,12 @@ static void print_json(const struct es_bench *bench, struct es_output *output,
                      bench->frames.count, f->frame_p50_ms, f->frame_p99_ms, f->frame_max_ms,
                      bench->options.is_paced ? "true" : "false", f->drift, bench->id_checksum,
                      bench->resident_growth_bytes, bench->device_growth_bytes);
+    es_output_format(output,
+                     "\"planned_gpu_bytes\":%zu,\"gpu_chunks\":%u,\"took_gpu_bytes\":%" PRId64
+                     ",\"cuda_context_bytes\":%" PRId64 ",\"cuda_later_bytes\":%" PRId64 ",",
+                     bench->reservation.asked_bytes, bench->reservation.chunk_count,
+                     bench->reservation.drop_bytes, bench->cuda_context_bytes,
+                     bench->cuda_later_bytes);
     es_output_format(output,
                      "\"mel_ms\":%.4f,\"mel_percent\":%.2f,\"file_audio_s\":%.2f,"
                      "\"file_times_real_time\":%.2f,\"live_audio_s\":%.2f,"
