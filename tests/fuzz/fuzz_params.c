@@ -19,6 +19,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
         es_weights_layout(&model, ES_DTYPE_F32, &plan, &weights);
         es_tokenizer_layout(&model, &plan, &tokenizer);
         (void)es_plan_total_bytes(&plan, ES_MEM_HOST);
+        /* For a device the dimensions may be refused, too. */
+        es_plan_init(&plan);
+        status = es_weights_layout_device(&model, ES_DTYPE_BF16, ES_CHUNK_BYTES_MAX, &plan,
+                                          &weights, &error);
+        fuzz_expect_verdict(status, &error);
     }
     return 0;
 }

@@ -4,6 +4,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 
@@ -175,6 +176,111 @@ ES_TEST("a region that was planned after the reservation is a fault") {
     ES_EXPECT(WIFSIGNALED(result.wait_status));
     ES_EXPECT_EQ(WTERMSIG(result.wait_status), SIGABRT);
     es_arena_release(&arena);
+}
+
+/* -- a GPU's kinds, from a provider ------------------------------------------------------------ */
+
+static struct {
+    size_t available_bytes;
+    uint32_t live_count;
+    uint32_t take_count;
+    uint32_t settle_count;
+    bool settle_fails;
+} gpu;
+
+static enum es_status gpu_take(void *context, enum es_mem_kind kind, size_t bytes, void **memory,
+                               struct es_error *said) {
+    (void)context;
+    (void)said;
+    ES_EXPECT(kind != ES_MEM_HOST);
+    *memory = aligned_alloc(ES_PAGE_BYTES, bytes);
+    ES_EXPECT(*memory != NULL);
+    gpu.live_count++;
+    gpu.take_count++;
+    gpu.available_bytes -= bytes;
+    return ES_OK;
+}
+
+static enum es_status gpu_settle(void *context, struct es_error *said) {
+    (void)context;
+    gpu.settle_count++;
+    return gpu.settle_fails ? es_fail(said, ES_ERR_HARDWARE, "the GPU fell silent") : ES_OK;
+}
+
+static void gpu_give_back(void *context, enum es_mem_kind kind, void *memory) {
+    (void)context;
+    (void)kind;
+    free(memory);
+    gpu.live_count--;
+}
+
+static enum es_status gpu_available(void *context, size_t *bytes, struct es_error *said) {
+    (void)context;
+    (void)said;
+    *bytes = gpu.available_bytes;
+    return ES_OK;
+}
+
+static struct es_memory_provider provider = {
+    .take = gpu_take, .settle = gpu_settle, .give_back = gpu_give_back, .available = gpu_available};
+
+ES_TEST("a provider gives the other kinds, and gets back what it gave") {
+    memset(&gpu, 0, sizeof gpu);
+    gpu.available_bytes = 1u << 30;
+    es_plan_init(&plan);
+    uint32_t host = es_plan_add(&plan, ES_MEM_HOST, "host", 100);
+    uint32_t first = es_plan_add(&plan, ES_MEM_DEVICE, "first", 1000);
+    uint32_t shared = es_plan_add(&plan, ES_MEM_SHARED, "shared", 1000);
+    uint32_t second = es_plan_add(&plan, ES_MEM_DEVICE, "second", 1000);
+    ES_EXPECT_EQ(es_arena_reserve_with(&arena, &plan, &provider, &error), ES_OK);
+    ES_EXPECT_EQ(gpu.live_count, 2);
+    ES_EXPECT_EQ(gpu.settle_count, 1);
+    ES_EXPECT(es_arena_region(&arena, host) != NULL);
+    ES_EXPECT(es_arena_region(&arena, shared) != NULL);
+    ES_EXPECT_EQ((char *)es_arena_region(&arena, second) - (char *)es_arena_region(&arena, first),
+                 1024);
+    struct es_arena_report report;
+    es_arena_report(&arena, &report);
+    ES_EXPECT_EQ(report.chunk_count, 2);
+    ES_EXPECT_EQ(report.asked_bytes, 4096);    /* the shared one is the machine's */
+    ES_EXPECT_EQ(report.drop_bytes, 2 * 4096); /* this provider's is not */
+    es_arena_release(&arena);
+    ES_EXPECT_EQ(gpu.live_count, 0);
+}
+
+ES_TEST("a GPU that shares the machine's memory is compared with it for all kinds together") {
+    memset(&gpu, 0, sizeof gpu);
+    gpu.available_bytes = SIZE_MAX;
+    provider.shares_host_memory = true;
+    /* Each part fits, and both together are more than there is. */
+    size_t machine_bytes = es_memory_available_bytes();
+    es_plan_init(&plan);
+    es_plan_add(&plan, ES_MEM_HOST, "host", machine_bytes - machine_bytes / 64);
+    for (size_t bytes = 0; bytes < machine_bytes / 16; bytes += ES_CHUNK_BYTES_MAX) {
+        char name[32];
+        snprintf(name, sizeof name, "device %zu", bytes);
+        es_plan_add(&plan, ES_MEM_DEVICE, name, ES_CHUNK_BYTES_MAX);
+    }
+    enum es_status status = es_arena_reserve_with(&arena, &plan, &provider, &error);
+    provider.shares_host_memory = false;
+    ES_EXPECT_EQ(status, ES_ERR_HARDWARE);
+    es_test_note("%s", error.text);
+    ES_EXPECT_CONTAINS(error.text, "and the machine has");
+    ES_EXPECT_EQ(gpu.take_count, 0);
+}
+
+ES_TEST("a provider that fails at the end gets everything back") {
+    memset(&gpu, 0, sizeof gpu);
+    gpu.available_bytes = 1u << 30;
+    gpu.settle_fails = true;
+    es_plan_init(&plan);
+    es_plan_add(&plan, ES_MEM_HOST, "host", 100);
+    es_plan_add(&plan, ES_MEM_DEVICE, "device", 1000);
+    ES_EXPECT_EQ(es_arena_reserve_with(&arena, &plan, &provider, &error), ES_ERR_HARDWARE);
+    ES_EXPECT_TEXT(error.text, "the GPU fell silent");
+    ES_EXPECT_EQ(gpu.take_count, 1);
+    ES_EXPECT_EQ(gpu.live_count, 0);
+    ES_EXPECT(arena.base[ES_MEM_HOST] == NULL);
 }
 
 ES_TEST("the freeze is a mark that stays") {
