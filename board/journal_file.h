@@ -43,6 +43,7 @@ struct es_journal_entry {
 /* What the file holds. */
 struct es_journal_summary {
     uint64_t slot_count;
+    uint64_t present_slots; /* of these, how many the file is long enough for */
     uint64_t next_number;   /* 1 + the highest; 0 when there is none */
     uint64_t entry_count;   /* given out */
     uint64_t damaged_slots; /* not empty, and the CRC or the number is wrong */

@@ -59,14 +59,14 @@ static void count_slot(const uint8_t *bytes, uint64_t index, struct es_journal_s
 static enum es_status scan_slots(int fd, const char *path, struct es_journal_summary *summary,
                                  struct es_error *error) {
     uint8_t chunk[CHUNK_SLOTS * ES_JOURNAL_SLOT_BYTES];
-    for (uint64_t index = 0; index < summary->slot_count; index += CHUNK_SLOTS) {
+    for (uint64_t index = 0; index < summary->present_slots; index += CHUNK_SLOTS) {
         ssize_t bytes =
             read_at(fd, chunk, sizeof chunk, ES_JOURNAL_HEAD_BYTES + index * ES_JOURNAL_SLOT_BYTES);
         if (bytes < 0) {
             return fail_read(path, errno, error);
         }
         memset(chunk + bytes, 0, sizeof chunk - (size_t)bytes);
-        for (uint32_t i = 0; i < CHUNK_SLOTS && index + i < summary->slot_count; i++) {
+        for (uint32_t i = 0; i < CHUNK_SLOTS && index + i < summary->present_slots; i++) {
             count_slot(chunk + i * ES_JOURNAL_SLOT_BYTES, index + i, summary);
         }
     }
@@ -98,11 +98,13 @@ enum es_status es_journal_file_scan(int fd, const char *path, struct es_journal_
         return fail_read(path, errno, error);
     }
     summary->is_head_damaged = !es_journal_head_decode(head, &summary->slot_count);
+    uint64_t whole_slots = file_bytes > ES_JOURNAL_HEAD_BYTES
+                               ? (file_bytes - ES_JOURNAL_HEAD_BYTES) / ES_JOURNAL_SLOT_BYTES
+                               : 0;
     if (summary->is_head_damaged) {
-        summary->slot_count = file_bytes > ES_JOURNAL_HEAD_BYTES
-                                  ? (file_bytes - ES_JOURNAL_HEAD_BYTES) / ES_JOURNAL_SLOT_BYTES
-                                  : 0;
+        summary->slot_count = whole_slots;
     }
+    summary->present_slots = summary->slot_count < whole_slots ? summary->slot_count : whole_slots;
     enum es_status status = scan_slots(fd, path, summary, error);
     if (status != ES_OK || !summary->is_head_damaged || summary->next_number > 0) {
         return status;
@@ -216,6 +218,10 @@ enum es_status es_journal_file_print_fd(int fd, const char *path, es_journal_pri
     for (uint64_t number = first; number < next; number++) {
         uint8_t bytes[ES_JOURNAL_SLOT_BYTES] = {0};
         struct es_journal_slot slot;
+        if (number % summary->slot_count >= summary->present_slots) {
+            add_missing(&printer, number);
+            continue;
+        }
         if (read_at(fd, bytes, sizeof bytes, es_journal_slot_offset(number, summary->slot_count)) <
             0) {
             return fail_read(path, errno, error);

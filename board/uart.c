@@ -124,7 +124,10 @@ bool es_uart_put(struct es_uart *uart, const char *bytes, uint32_t byte_count) {
 
 void es_uart_close(struct es_uart *uart) {
     if (uart->fd >= 0) {
-        (void)ioctl(uart->fd, TCFLSH, FLUSH_OUTPUT);
+        /* The kernel would wait for these for up to 30 s; what has left it is on its way. */
+        if (es_uart_kernel_bytes(uart) > 0) {
+            (void)ioctl(uart->fd, TCFLSH, FLUSH_OUTPUT);
+        }
         (void)close(uart->fd);
     }
     if (uart->slave_fd >= 0) {
