@@ -147,7 +147,7 @@ struct es_backend_ops {
                                             struct es_choice *choice, struct es_error *error);
 
     /* One step; consumes one queued embedding, which must be there. Errors as in prefill. May be the
-     * first call after silent positions, with an id. */
+     * first call after reset, with an id: a prompt can be stepped through. */
     ES_MUST_CHECK enum es_status (*decode)(struct es_backend *backend, const struct es_step *step,
                                            struct es_choice *choice, struct es_error *error);
 

@@ -191,8 +191,7 @@ static enum es_status run_step(struct es_rig *rig, struct progress *progress,
 
 static enum es_status run_decoder(struct es_rig *rig, struct progress *progress,
                                   struct es_error *error) {
-    bool has_steps = progress->input->has_prompt_steps && progress->decided > 0;
-    if (progress->decided < progress->prompt_count && !has_steps) {
+    if (progress->decided < progress->prompt_count && !progress->input->has_prompt_steps) {
         if (progress->done < progress->prompt_count) {
             return ES_OK;
         }

@@ -52,7 +52,7 @@ struct es_rig_input {
     float streaming_pad_bias;
     const int32_t *forced_ids; /* [decisions] fed instead of the choices; NULL for none */
     bool begins_with_silence;  /* the first 31 positions of mel are silence: the backend may skip */
-    bool has_prompt_steps;     /* the rest of the prompt behind that silence as forced steps */
+    bool has_prompt_steps;     /* the prompt, or what the silence leaves of it, as forced steps */
 };
 
 struct es_rig {
