@@ -1,6 +1,6 @@
 /* gemm.h - products of many rows with one matrix, through cuBLASLt.
  *
- *   status = es_cuda_gemm_open(&ops, es_blas_runtime(), memory, &error);  es_cuda_gemm_bytes() of it
+ *   status = es_cuda_gemm_open(&ops, es_blas_runtime(), memory, &error);  of es_cuda_gemm_bytes()
  *   status = es_cuda_gemm_prepare(&ops, &w, row_count, &error);          at boot, per shape
  *   status = es_cuda_gemm(&ops, &w, row_count, split, products, &error); enqueued; can be captured
  *   es_cuda_gemm_close(&ops);
@@ -10,9 +10,9 @@
  * matrix is read once; part p of row r is row p * row_count + r.
  *
  * The number of stacked rows is rounded up to ES_CUDA_GEMM_ROW_MULTIPLE (what lies in the rows
- * behind is multiplied and never looked at): so few shapes exist that an algorithm for each is chosen
- * at boot, and nothing is chosen or allocated after it. The algorithm is the first one that cuBLASLt
- * suggests, never the one that happened to be fastest: it is the same in every run.
+ * behind is multiplied and never looked at): so few shapes exist that an algorithm for each is
+ * chosen at boot, and nothing is chosen or allocated after it. The algorithm is the first one that
+ * cuBLASLt suggests, never the one that happened to be fastest: it is the same in every run.
  *
  * Workspace: what ops->blas_workspace_bytes says; NVIDIA recommends 32 MiB on Hopper, smaller ones
  * exclude some split-k algorithms and nothing else. Engine thread only. */
@@ -48,7 +48,8 @@ uint32_t es_cuda_gemm_row_count(uint32_t row_count);
 /* Floats from one row of products to the next: out_dim, rounded up to 64 bytes. */
 uint32_t es_cuda_gemm_stride(uint32_t out_dim);
 
-/* Chooses the algorithm for matrices of this shape and this many rows; again is nothing. Boot only. */
+/* Chooses the algorithm for matrices of this shape and this many rows; again is nothing. Boot
+ * only. */
 ES_MUST_CHECK enum es_status es_cuda_gemm_prepare(const struct es_cuda_ops *ops,
                                                   const struct es_matrix *w, uint32_t row_count,
                                                   struct es_error *error);

@@ -27,7 +27,7 @@ static uint64_t first_seen(const struct bench *bench, uint32_t row) {
     return first > bench->oldest ? first : bench->oldest;
 }
 
-/* The bits of a key are a function of head and position, so that runs of other rows see the same. */
+/* The bits of a key are a function of head and position: runs of other rows see the same. */
 static void fill_rings(struct bench *bench) {
     const struct es_cuda_attention *op = &bench->op;
     size_t count = (size_t)op->kv_head_count * op->slot_count * op->head_stride;
@@ -158,7 +158,7 @@ static bool is_few(const struct es_cuda_attention *op) {
 
 /* Few rows lose only what exp2 and f32 sums lose; many rows round queries and weights to f16. */
 static double tolerance(const struct es_cuda_attention *op) {
-    return is_few(op) ? 1e-5 : 1.5e-3;
+    return is_few(op) ? 1e-5 : 3e-3;
 }
 
 static double check_shape(const struct es_cuda_attention *shape, uint64_t position, uint64_t oldest,
@@ -220,7 +220,9 @@ static void check_places(uint32_t row_count, uint32_t group, uint32_t head_dim, 
         struct es_cuda_attention shape = shape_of(row_count, 2, group, head_dim, window);
         shape.slot_count += places[place].more_slots;
         double error = check_shape(&shape, places[place].position, places[place].oldest,
-                                   place % 2 == 0 ? 4.0f : 20.0f);
+                                   place % 2 == 0   ? 4.0f
+                                   : is_few(&shape) ? 20.0f
+                                                    : 8.0f);
         *worst = fmax(*worst, error);
         *failures += !(error <= 1.0);
     }
@@ -322,7 +324,7 @@ ES_TEST("the bits of a row do not depend on the rows beside it, many") {
     expect_rows_alike(63, 21, 4, 128, 300, 62);
 }
 
-/* -- figures ------------------------------------------------------------------------------------- */
+/* -- figures ----------------------------------------------------------------------------------- */
 
 #define LAYER_COUNT 8u /* more rings than a cache holds */
 

@@ -61,7 +61,7 @@ static uint32_t flags_of(const struct es_cuda_ops *ops) {
     return state.flags;
 }
 
-/* -- gate --------------------------------------------------------------------------------------- */
+/* -- gate -------------------------------------------------------------------------------------- */
 
 static double check_gate(uint32_t row_count, uint32_t dim, uint32_t hidden_dim, bool has_ada) {
     struct es_error error;
@@ -118,7 +118,7 @@ ES_TEST("gate and up of many rows are what double precision gives") {
     ES_EXPECT(worst <= TOLERANCE);
 }
 
-/* -- project ------------------------------------------------------------------------------------ */
+/* -- project ----------------------------------------------------------------------------------- */
 
 struct project_case {
     uint32_t row_count, in_dim, out_dim, x_row_floats;
@@ -223,7 +223,7 @@ ES_TEST("an embedding that is not finite is told") {
     many_rig_close(&ops);
 }
 
-/* -- qkv ---------------------------------------------------------------------------------------- */
+/* -- qkv --------------------------------------------------------------------------------------- */
 
 struct qkv_case {
     uint32_t row_count, dim, head_count, kv_head_count, head_dim, slot_count;
