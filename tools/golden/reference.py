@@ -14,7 +14,6 @@ import re
 from dataclasses import dataclass, field
 
 import numpy as np
-import soundfile
 import torch
 from torch import nn
 from transformers import (VoxtralRealtimeConfig, VoxtralRealtimeFeatureExtractor,
@@ -115,6 +114,8 @@ def load(directory, unpermuted=None):
 
 def read_samples(path):
     """A recording as it reaches the model: 16 kHz, mono, s16 / 32768 in f32."""
+    import soundfile  # full_size.py reads raw samples, on machines that may lack it
+
     samples, rate = soundfile.read(path, dtype="float32")
     if rate != 16000 or samples.ndim != 1:
         raise SystemExit(f"{path}: is {rate} Hz with {samples.ndim} dimensions; exact ids need 16000 Hz, one channel")
