@@ -362,6 +362,10 @@ enum es_status es_appliance_open(struct es_appliance *appliance,
                           "not synchronised; times count from the start (boot %016llx)",
                           (unsigned long long)appliance->boot_id);
     }
+    es_capture_report(appliance->capture, &appliance->capture_report);
+    if (appliance->capture_report.realtime_note.text[0] != '\0') {
+        es_log(ES_LOG_WARNING, "%s", appliance->capture_report.realtime_note.text);
+    }
     es_freeze();
     es_notify_send(&appliance->notify, "READY=1");
     return ES_OK;

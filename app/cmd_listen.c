@@ -30,9 +30,6 @@ static void say_end(void) {
 static enum es_status listen_until_the_end(struct es_error *error) {
     enum es_status status = ES_OK;
     uint64_t next_ns = es_clock_ns();
-    if (appliance.capture_report.realtime_note.text[0] != '\0') {
-        es_log(ES_LOG_WARNING, "%s", appliance.capture_report.realtime_note.text);
-    }
     while (status == ES_OK && !es_interrupt_came()) {
         status = es_appliance_tick(&appliance, error);
         say_hangup();

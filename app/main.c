@@ -15,6 +15,8 @@ static const struct es_command *const commands[] = {
 #ifdef ES_HAS_APPLIANCE
     &es_command_listen,
     &es_command_config,
+    &es_command_devices,
+    &es_command_doctor,
     &es_command_journal,
 #endif
 };

@@ -1,0 +1,255 @@
+#!/usr/bin/env python3
+"""The appliance's commands as people run them: config, devices, doctor, listen and journal.
+
+No test hears a real microphone: the name that they ask for is nobody's."""
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import unittest
+
+sys.dont_write_bytecode = True
+from command_line import EARSHOT, PATIENCE_S, Temporary, earshot, main  # noqa: E402
+
+NOBODY = "microphone=no-such-microphone"
+
+
+class Listening:
+    """An `earshot listen` that runs, with a service manager's socket."""
+
+    def __init__(self, folder, *settings):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        path = os.path.join(folder, "notify")
+        self.socket.bind(path)
+        self.socket.settimeout(PATIENCE_S)
+        arguments = [EARSHOT, "listen"]
+        for setting in (NOBODY, "backend=cpu", "threads=1", *settings):
+            arguments += ["--set", setting]
+        self.process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        env={**os.environ, "NOTIFY_SOCKET": path,
+                                             "WATCHDOG_USEC": "3000000"})
+
+    def wait_for(self, start):
+        """The next message that begins so."""
+        while True:
+            message = self.socket.recv(4096).decode()
+            if message.startswith(start):
+                return message
+
+    def end(self, number):
+        self.process.send_signal(number)
+        out, err = self.process.communicate(timeout=PATIENCE_S)
+        self.socket.close()
+        return self.process.returncode, out.decode(), err.decode()
+
+
+class ListenTest(Temporary):
+    def listening(self, *settings):
+        running = Listening(self.folder, *settings)
+        self.addCleanup(running.process.kill)
+        return running
+
+    def test_without_a_microphone_it_waits_says_so_and_is_alive(self):
+        running = self.listening()
+        running.wait_for("READY=1")
+        running.wait_for("WATCHDOG=1")
+        self.assertIn("no-mic", running.wait_for("STATUS="))
+        code, out, err = running.end(signal.SIGTERM)
+        self.assertEqual((code, out), (0, ""))
+        self.assertIn("earshot: warning: microphone: ", err)
+        self.assertIn("no-such-microphone", err)
+        self.assertIn("earshot: uart: the transcript goes to /dev/pts/", err)
+
+    def test_sigint_is_a_person_and_exits_with_130(self):
+        running = self.listening()
+        running.wait_for("READY=1")
+        code, _, _ = running.end(signal.SIGINT)
+        self.assertEqual(code, 130)
+
+    def test_sighup_is_no_reload_and_is_said(self):
+        running = self.listening()
+        running.wait_for("READY=1")
+        running.process.send_signal(signal.SIGHUP)
+        running.wait_for("WATCHDOG=1")
+        code, _, err = running.end(signal.SIGTERM)
+        self.assertEqual(code, 0)
+        self.assertIn("SIGHUP is ignored: the configuration is read once", err)
+
+    def test_the_end_is_told_and_comes_within_a_second(self):
+        running = self.listening()
+        running.wait_for("READY=1")
+        began = time.monotonic()
+        code, _, _ = running.end(signal.SIGTERM)
+        self.assertEqual(code, 0)
+        print(f"    {1000 * (time.monotonic() - began):.0f} ms from SIGTERM to the end")
+
+    def test_the_console_says_in_lines_with_a_number_sign_what_is_going_on(self):
+        running = self.listening()
+        running.wait_for("STATUS=")
+        path = None
+        while path is None:
+            line = running.process.stderr.readline().decode()
+            if "the transcript goes to " in line:
+                path = line.split()[-1]
+        terminal = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        seen = b""
+        while b"no-such-microphone" not in seen or b"no-mic" not in seen:
+            try:
+                seen += os.read(terminal, 4096)
+            except BlockingIOError:
+                running.wait_for("STATUS=")
+        os.close(terminal)
+        self.assertTrue(all(line.startswith(b"#") for line in seen.split(b"\r\n") if line), seen)
+        self.assertEqual(running.end(signal.SIGTERM)[0], 0)
+
+    def test_a_bad_configuration_names_file_and_line(self):
+        path = self.path("a.conf", b"# x\nbaud = fast\n")
+        self.refused(2, "listen", "--config", path, says=(f"{path}:2: baud: ", "give bits"))
+        self.refused(2, "listen", "--set", "led=7", "--set", "board=host", says="led = ")
+        self.refused(3, "listen", "--config", self.path("none"), says="`earshot config` prints")
+
+    def test_a_journal_is_kept_for_its_owner_alone_and_is_printed(self):
+        path = self.path("journal")
+        running = self.listening(f"journal={path}", "journal_mib=1")
+        running.wait_for("STATUS=")
+        self.assertEqual(running.end(signal.SIGTERM)[0], 0)
+        self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
+        code, out, _ = earshot("journal", path)
+        self.assertEqual(code, 0)
+        self.assertIn("microphone: ", out)
+        code, out, _ = earshot("journal", "--format", "jsonl", path)
+        self.assertEqual(code, 0)
+        events = [json.loads(line) for line in out.splitlines()]
+        self.assertIn("no-mic", [event["text"] for event in events])
+        self.assertEqual(len({event["boot"] for event in events}), 1)
+        self.refused(3, "journal", self.path("none"), says="none")
+        self.refused(2, "journal", says="no journal is named")
+
+    def test_a_journal_that_cannot_be_made_costs_no_transcript(self):
+        running = self.listening(f"journal={self.folder}/no/such/folder/journal")
+        running.wait_for("READY=1")
+        code, _, err = running.end(signal.SIGTERM)
+        self.assertEqual(code, 0)
+        self.assertIn("earshot: error: no journal is kept: ", err)
+
+    def test_memory_that_must_be_locked_and_is_not_ends_it(self):
+        def limit():
+            import resource
+            resource.setrlimit(resource.RLIMIT_MEMLOCK, (65536, 65536))
+            os.setgid(65534)
+            os.setuid(65534)
+        if os.geteuid() != 0:
+            self.skipTest("root alone may lock more than its limit and give that up; run as root")
+        done = subprocess.run([EARSHOT, "listen", "--set", NOBODY, "--set", "must_lock=on"],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.PIPE, timeout=PATIENCE_S, check=False,
+                              preexec_fn=limit)
+        self.assertEqual(done.returncode, 4, done.stderr)
+        self.assertIn(b"LimitMEMLOCK=infinity", done.stderr)
+
+
+class ConfigTest(Temporary):
+    def test_what_config_prints_is_a_configuration(self):
+        code, out, _ = earshot("config")
+        self.assertEqual(code, 0)
+        path = self.path("a.conf", out.encode())
+        self.assertEqual(earshot("config", "--config", path)[:2], (0, out))
+        code, changed, _ = earshot("config", "--config", path, "--set", "baud=57600")
+        self.assertEqual(code, 0)
+        self.assertIn("\nbaud = 57600\n", changed)
+        self.refused(2, "config", "--set", "buad=1", says=("buad: is no key",))
+
+
+class Machine(Temporary):
+    """A machine of files: /sys, /dev and /proc below a folder."""
+
+    def file(self, name, text=""):
+        path = os.path.join(self.folder, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def link(self, name, target):
+        path = os.path.join(self.folder, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        os.symlink(os.path.relpath(os.path.join(self.folder, target), os.path.dirname(path)), path)
+
+    def serial(self, tty, device, bus):
+        """A tty on a device of a bus, as the kernel lays them out."""
+        folder = f"sys/devices/{bus}/{device}"
+        self.file(f"{folder}/tty/{tty}/dev", "4:64\n")
+        self.file(f"sys/bus/{bus}/x")
+        self.link(f"{folder}/subsystem", f"sys/bus/{bus}")
+        self.link(f"sys/bus/{bus}/devices/{device}", folder)
+        self.link(f"{folder}/tty/{tty}/device", folder)
+        self.link(f"sys/class/tty/{tty}", f"{folder}/tty/{tty}")
+        self.file(f"dev/{tty}")
+
+
+class DevicesTest(Machine):
+    def test_lines_are_named_by_addresses_that_stay_the_same(self):
+        self.serial("ttyTHS1", "3100000.serial", "platform")
+        self.serial("ttyUSB0", "1-2:1.0", "usb")
+        self.file("sys/class/tty/ttyS5/device/x")
+        self.file("sys/class/tty/ttyS5/type", "0\n")
+        self.file("sys/class/tty/tty1/dev", "4:1\n")
+        code, out, _ = earshot("devices", "--root", self.folder)
+        self.assertEqual(code, 0)
+        lines = [line.split() for line in out.splitlines() if "uart = " in line]
+        self.assertIn(["uart", "=", "3100000.serial", "/dev/ttyTHS1"], lines)
+        self.assertIn(["uart", "=", "1-2:1.0", "/dev/ttyUSB0"], lines)
+        self.assertNotIn("ttyS5", out)  # prepared by the kernel, and no hardware
+        self.assertNotIn("tty1", out)
+
+    def test_the_board_and_its_pins_come_from_the_devicetree(self):
+        self.file("proc/device-tree/compatible",
+                  "nvidia,p3768-0000+p3767-0003\0nvidia,p3767-0003\0nvidia,tegra234\0")
+        code, out, _ = earshot("devices", "--root", self.folder)
+        self.assertEqual(code, 0)
+        self.assertIn("board = orin-nano-8gb", out)
+        self.assertIn("3100000.serial", out)
+        self.assertIn("pins for led, step_led and mute: 7 ", out)
+
+
+class DoctorTest(Machine):
+    def doctor(self, *settings):
+        arguments = ["doctor", "--root", self.folder]
+        for setting in (NOBODY, "backend=cpu", "threads=1", *settings):
+            arguments += ["--set", setting]
+        code, out, err = earshot(*arguments)
+        lines = dict(reversed(line.split(None, 1)) for line in out.splitlines())
+        return code, {text.split(":")[0]: (word, text) for text, word in lines.items()}, err
+
+    def test_each_check_is_a_line_and_one_that_fails_is_the_exit_code(self):
+        code, lines, err = self.doctor()
+        self.assertEqual(code, 1)
+        self.assertEqual(lines["microphone"][0], "FAIL")
+        for name in ("configuration", "board", "led", "mute", "uart", "journal", "model", "engine"):
+            self.assertEqual(lines[name][0], "ok", lines)
+        self.assertIn("1 of ", err)
+
+    def test_what_is_missing_has_its_remedy(self):
+        code, lines, _ = self.doctor("uart=/dev/no-such-line", "led=nochip:7", "mute=x",
+                                     f"journal={self.folder}/none/journal", "model=/none")
+        self.assertEqual(code, 1)
+        for name in ("uart", "led", "mute", "journal", "model"):
+            self.assertEqual(lines[name][0], "FAIL", lines)
+            self.assertIn(";", lines[name][1])
+
+    def test_the_power_mode_of_a_module_has_its_line(self):
+        self.file("proc/device-tree/compatible",
+                  "nvidia,p3768-0000+p3767-0003\0nvidia,p3767-0003\0nvidia,tegra234\0")
+        _, lines, _ = self.doctor("uart=pty")
+        self.assertEqual(lines["board"][1], "board: orin-nano-8gb (Jetson Orin Nano 8 GB)")
+        self.assertIn("power mode", lines)
+
+    def test_a_configuration_that_is_wrong_ends_it(self):
+        self.refused(2, "doctor", "--set", "baud=fast", says="--set baud: ")
+
+
+if __name__ == "__main__":
+    main("test_appliance")
