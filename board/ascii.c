@@ -1,7 +1,6 @@
 #include "board/ascii.h"
 
 #include <stddef.h>
-#include <string.h>
 
 /* U+00A0 to U+017F in order. */
 static const char latin[224][ES_ASCII_BYTES_MAX + 1u] = {
@@ -256,7 +255,9 @@ uint32_t es_ascii_of(uint32_t codepoint, char *out) {
             }
         }
     }
-    size_t count = strlen(text);
-    memcpy(out, text, count);
-    return (uint32_t)count;
+    uint32_t count = 0;
+    for (; text[count] != '\0'; count++) {
+        out[count] = text[count];
+    }
+    return count;
 }

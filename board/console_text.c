@@ -85,6 +85,9 @@ static uint32_t character_bytes(uint8_t first) {
 size_t es_console_json_ascii(char *line, size_t line_bytes) {
     char out[ES_WORD_JSON_BYTES_MAX];
     size_t used = 0;
+    if (line_bytes == 0) {
+        return 0;
+    }
     for (size_t i = 0; i < line_bytes;) {
         uint32_t count = character_bytes((uint8_t)line[i]);
         ES_ASSERT(i + count <= line_bytes && used + 12u <= sizeof out);

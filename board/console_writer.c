@@ -104,8 +104,8 @@ static void tell_losses(struct es_console *console) {
     put_event(console, "lost", text);
 }
 
-/* A device that came back is told; what it held was lost with it. After the losses, which come first:
- * while these wait for room, so does this. */
+/* A device that came back is told; what it held was lost with it. After the losses, which come
+ * first: while these wait for room, so does this. */
 static void tell_return(struct es_console *console) {
     uint64_t open_count = console->uart.counters.open_count;
     if (open_count == console->said_open_count) {

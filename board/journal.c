@@ -305,7 +305,7 @@ static void write_lanes(struct es_journal *journal, uint64_t now_ms) {
     struct es_record record;
     struct es_queue *lane;
     if (journal->is_failing) {
-        /* The news of the loss goes first, alone: if the disk still refuses, nothing more is lost. */
+        /* The news of the loss goes first, alone: while the disk refuses, nothing more is lost. */
         tell_losses(journal, now_ms);
         (void)write_batch(journal, now_ms);
     }
@@ -410,13 +410,12 @@ uint64_t es_journal_boot_id(const char *root) {
     if (fd >= 0) {
         (void)close(fd);
     }
-    static const char digits[] = "0123456789abcdef";
     uint64_t id = 0;
     uint32_t digit_count = 0;
     for (ssize_t i = 0; i < count && digit_count < 16u; i++) {
-        const char *found = memchr(digits, text[i], 16);
-        if (found != NULL) {
-            id = id << 4 | (uint64_t)(found - digits);
+        char c = text[i];
+        if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')) {
+            id = id << 4 | (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
             digit_count++;
         }
     }

@@ -90,7 +90,7 @@ static int go_on(int fd, const char *path, uint64_t file_bytes,
 int es_journal_file_open(const char *path, uint64_t file_bytes, struct es_journal_file *file,
                          struct es_error *notice, struct es_error *error) {
     struct es_journal_summary found;
-    struct stat info;
+    struct stat info = {0};
     notice->text[0] = '\0';
     /* Not through a link: whoever may place one would choose what is overwritten. */
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);

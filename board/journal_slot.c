@@ -6,6 +6,9 @@
 #include <string.h>
 
 #define MAGIC 0x4A45u /* "EJ"; another layout gets another number */
+/* Without an end: the head begins with these 16 bytes. */
+static const uint8_t head_name[16] = "earshot journal\n";
+
 #define FLAG_CONTINUED 1u
 #define FLAG_CONTINUATION 2u
 #define NUMBER_MAX (UINT64_MAX / 4u) /* higher ones are damage, and would wrap */
@@ -80,7 +83,7 @@ uint64_t es_journal_slot_offset(uint64_t number, uint64_t slot_count) {
 
 void es_journal_head_encode(uint64_t slot_count, uint8_t *bytes) {
     memset(bytes, 0, ES_JOURNAL_HEAD_BYTES);
-    memcpy(bytes, "earshot journal\n", 16);
+    memcpy(bytes, head_name, sizeof head_name);
     store(bytes + 16, ES_JOURNAL_SLOT_BYTES, 4);
     store(bytes + 24, slot_count, 8);
     store(bytes + 32, es_crc32c(bytes, 32), 4);
@@ -88,7 +91,7 @@ void es_journal_head_encode(uint64_t slot_count, uint8_t *bytes) {
 
 bool es_journal_head_decode(const uint8_t *bytes, uint64_t *slot_count) {
     *slot_count = load(bytes + 24, 8);
-    return memcmp(bytes, "earshot journal\n", 16) == 0 &&
+    return memcmp(bytes, head_name, sizeof head_name) == 0 &&
            load(bytes + 16, 4) == ES_JOURNAL_SLOT_BYTES &&
            load(bytes + 32, 4) == es_crc32c(bytes, 32) && *slot_count > 0 &&
            *slot_count <= ES_JOURNAL_BYTES_MAX / ES_JOURNAL_SLOT_BYTES;

@@ -29,7 +29,7 @@ static bool tty_of(const char *folder, char *name, size_t name_bytes) {
     const char *found = es_directory_next(&directory);
     bool fits = found != NULL && strlen(found) < name_bytes;
     if (fits) {
-        (void)strcpy(name, found);
+        memcpy(name, found, strlen(found) + 1u);
     }
     es_directory_close(&directory);
     return fits;

@@ -245,9 +245,8 @@ _Static_assert((ES_RING_SAMPLES & (ES_RING_SAMPLES - 1u)) == 0u, "a ring's size 
 _Static_assert(ES_CARD_RATE_MIN >= ES_SOURCE_RATE_MIN && ES_CARD_RATE_MAX <= ES_SOURCE_RATE_MAX,
                "the resampler takes every rate of a card");
 _Static_assert(ES_CAPTURE_RETRY_MS_MAX + ES_CAPTURE_SLICE_MS < 2000u, "back within two seconds");
-_Static_assert((ES_LANE_BYTES & (ES_LANE_BYTES - 1u)) == 0u &&
-                   (ES_UART_RING_BYTES & (ES_UART_RING_BYTES - 1u)) == 0u,
-               "a ring's size is a power of two");
+_Static_assert((ES_LANE_BYTES & (ES_LANE_BYTES - 1u)) == 0u, "a power of two");
+_Static_assert((ES_UART_RING_BYTES & (ES_UART_RING_BYTES - 1u)) == 0u, "a power of two");
 _Static_assert(ES_LANE_BYTES >= 8u * ES_WORD_BYTES_MAX,
                "a lane holds several of the longest words");
 _Static_assert(ES_UART_RING_BYTES >= 2u * (6u * ES_WORD_BYTES_MAX + 192u),
