@@ -3,6 +3,7 @@
 #include "engine/cuda/decoder_cuda.h"
 #include "engine/cuda/encoder_cuda.h"
 #include "engine/cuda/flags.h"
+#include "engine/cuda/patience.h"
 #include "engine/cuda/workspace.h"
 #include "engine/time_embedding.h"
 #include "engine/tokenizer.h"
@@ -51,6 +52,7 @@ struct es_backend {
     /* state */
     uint64_t encoded_count; /* positions since reset, silence included */
     uint64_t decoded_count;
+    struct es_patience patience;
     bool is_in_flight; /* an encoder run may still read its mel frames */
     bool has_choice;   /* state.last_id is one */
 };
@@ -216,16 +218,21 @@ static enum es_status encode(struct es_backend *backend, const float *mel, uint3
 /* Waits for the run that chooses, and takes what it says. */
 static enum es_status finish(struct es_backend *backend, uint32_t row_count,
                              struct es_choice *choice, struct es_error *error) {
-    enum es_status status = wait(backend, error);
-    if (status != ES_OK) {
-        return status;
-    }
     const struct es_cuda_step_output *output = backend->shared.output;
+    uint64_t position = backend->start_position + backend->decoded_count + row_count - 1u;
+    if (es_patience_sees(&backend->patience, &output->position, position)) {
+        backend->is_in_flight = false; /* the choice is the last thing of all that was begun */
+    } else {
+        enum es_status status = wait(backend, error);
+        if (status != ES_OK) {
+            return status;
+        }
+    }
+    es_patience_end(&backend->patience);
     backend->decoded_count += row_count;
     backend->has_choice = true;
     if (output->flags != 0) {
-        return es_cuda_flags_fail(output->flags,
-                                  backend->start_position + backend->decoded_count - 1u, error);
+        return es_cuda_flags_fail(output->flags, position, error);
     }
     choice->id = output->id;
     choice->margin = output->margin;
@@ -234,13 +241,16 @@ static enum es_status finish(struct es_backend *backend, uint32_t row_count,
 
 static enum es_status run_prompt(struct es_backend *backend, const int32_t *ids, uint32_t id_count,
                                  float bias, struct es_choice *choice, struct es_error *error) {
+    backend->patience = (struct es_patience){0};
     memcpy(backend->shared.ids, ids, id_count * sizeof *ids);
     *backend->shared.input =
         (struct es_cuda_step_input){.id = ES_STEP_LAST, .streaming_pad_bias = bias};
     enum es_status status =
         es_cuda_decoder_run(&backend->decoder, backend->shared.ids, id_count, &backend->tap,
                             backend->start_position + backend->decoded_count, error);
-    return status == ES_OK ? finish(backend, id_count, choice, error) : status;
+    status = status == ES_OK ? finish(backend, id_count, choice, error) : status;
+    backend->patience = (struct es_patience){0}; /* what a prompt takes is not what a step takes */
+    return status;
 }
 
 static enum es_status check_id(const struct es_backend *backend, int32_t id, uint64_t index,
@@ -269,6 +279,7 @@ static enum es_status write_state(struct es_backend *backend, uint32_t silent_co
         .last_id = ES_ID_STREAMING_PAD,
         .embeddings_written = silent_count,
     };
+    backend->shared.output->position = UINT64_MAX; /* nothing runs: reset waits before */
     backend->encoded_count = silent_count;
     backend->decoded_count = silent_count;
     backend->has_choice = false;
@@ -553,6 +564,7 @@ static enum es_status cuda_decode(struct es_backend *backend, const struct es_st
     }
     *backend->shared.input =
         (struct es_cuda_step_input){.id = step->id, .streaming_pad_bias = step->streaming_pad_bias};
+    es_patience_begin(&backend->patience);
     status = backend->decode_graph.executable != NULL
                  ? es_cuda_graph_launch(backend->cuda, &backend->decode_graph, error)
                  : es_cuda_decoder_run(&backend->decoder, NULL, 1, &backend->tap,

@@ -114,10 +114,11 @@ struct choose_map {
         op.output->flags = __ldcg(&op.state->flags);
         op.output->reserved = 0;
         uint64_t position = __ldcg(&op.state->decoder_position);
-        op.output->position = position + op.advance_count - 1;
         op.state->last_id = id;
         op.state->decoder_position = position + op.advance_count;
+        /* The host may look at the position alone: it comes when all else is there. */
         __threadfence_system();
+        __stcg(&op.output->position, position + op.advance_count - 1);
     }
 
     __device__ __forceinline__ void end() {
