@@ -11,7 +11,7 @@
 
 #define NS_PER_MS 1000000ull
 
-/* -- what the engine and the control plane say -------------------------------------------------- */
+/* -- what the engine and the control plane say ------------------------------------------------- */
 
 static void on_piece(void *context, const char *text, uint32_t text_bytes, uint64_t end_ms) {
     struct es_appliance *appliance = context;
@@ -67,7 +67,7 @@ void es_appliance_tell(struct es_appliance *appliance, const char *name, const c
     tell(appliance, ES_LANE_CONTROL, &event);
 }
 
-/* -- the board ---------------------------------------------------------------------------------- */
+/* -- the board --------------------------------------------------------------------------------- */
 
 static enum es_status find_board(const struct es_appliance *appliance,
                                  const struct es_board **board, struct es_error *error) {
@@ -133,7 +133,7 @@ static enum es_status open_mute(struct es_appliance *appliance, const struct es_
     return status;
 }
 
-/* -- loading: the LED blinks from a thread of its own, for the main one is busy ------------------ */
+/* -- loading: the LED blinks from a thread of its own, for the main one is busy ---------------- */
 
 struct loading {
     struct es_appliance *appliance;
@@ -152,7 +152,7 @@ static void blink(void *context) {
     }
 }
 
-/* -- the stages --------------------------------------------------------------------------------- */
+/* -- the stages -------------------------------------------------------------------------------- */
 
 struct layouts {
     struct es_capture_layout capture;

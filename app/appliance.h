@@ -1,13 +1,13 @@
 /* appliance.h - all of an appliance: microphone, engine, console, journal, LEDs, switch, watchdog.
  *
  *   static struct es_appliance appliance;
- *   status = es_appliance_open(&appliance, &options, &error);        boots, starts, freezes, READY=1
+ *   status = es_appliance_open(&appliance, &options, &error);       boots, starts, freezes, READY=1
  *   while (...) { status = es_appliance_tick(&appliance, &error); }  every ES_TICK_MS
  *   es_appliance_close(&appliance, &error);                          flushes within a second, dark
  *
- * The composition and the control plane. A tick looks at counters and lines, derives the state, shows
- * it, tells the watchdog, and puts into words what has changed; it never reaches into a stage. The
- * struct is large: static storage. Main thread. */
+ * The composition and the control plane. A tick looks at counters and lines, derives the state,
+ * shows it, tells the watchdog, and puts into words what has changed; it never reaches into a
+ * stage. The struct is large: static storage. Main thread. */
 #pragma once
 
 #include "app/boot.h"
@@ -89,7 +89,7 @@ ES_MUST_CHECK enum es_status es_appliance_tick(struct es_appliance *appliance,
 ES_MUST_CHECK enum es_status es_appliance_close(struct es_appliance *appliance,
                                                 struct es_error *error);
 
-/* -- between appliance.c and appliance_tick.c --------------------------------------------------- */
+/* -- between appliance.c and appliance_tick.c -------------------------------------------------- */
 
 /* An event of the control plane, to the console and the journal. */
 void es_appliance_tell(struct es_appliance *appliance, const char *name, const char *format, ...)

@@ -81,7 +81,7 @@ static void watch(struct es_appliance *appliance, uint64_t now_ms) {
     }
 }
 
-/* -- what is new -------------------------------------------------------------------------------- */
+/* -- what is new ------------------------------------------------------------------------------- */
 
 static void say_microphone(struct es_appliance *appliance) {
     const struct es_capture_report *now = &appliance->capture_report;
@@ -177,7 +177,7 @@ static void say_outputs(struct es_appliance *appliance) {
     }
 }
 
-/* -- time --------------------------------------------------------------------------------------- */
+/* -- time -------------------------------------------------------------------------------------- */
 
 static void follow_clock(struct es_appliance *appliance) {
     struct es_walltime_reading now = appliance->now;

@@ -15,7 +15,7 @@
 
 static struct es_output output;
 
-/* -- microphones -------------------------------------------------------------------------------- */
+/* -- microphones ------------------------------------------------------------------------------- */
 
 static void print_card(void *context, const struct es_card_entry *entry) {
     (void)context;
@@ -36,7 +36,7 @@ static void print_cards(void) {
     }
 }
 
-/* -- serial lines ------------------------------------------------------------------------------- */
+/* -- serial lines ------------------------------------------------------------------------------ */
 
 /* Whether the device in `folder` is on a bus that `uart` looks at. */
 static bool is_on_bus(const char *folder) {
@@ -121,7 +121,7 @@ static void print_lines(const char *root) {
     }
 }
 
-/* -- GPIO --------------------------------------------------------------------------------------- */
+/* -- GPIO -------------------------------------------------------------------------------------- */
 
 static void print_chips(const char *root) {
     char path[PATH_MAX];

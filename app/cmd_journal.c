@@ -16,7 +16,7 @@ struct printing {
     uint64_t last_end_ms; /* of its last word */
 };
 
-/* "2026-11-24 10:00:01 " in UTC, or where the clock was not set "boot 0123456789abcdef +12.345 ". */
+/* "2026-11-24 10:00:01 " in UTC; where the clock was not set "boot 0123456789abcdef +12.345 ". */
 static void print_stamp(struct es_output *output, const struct es_journal_entry *entry) {
     if (entry->unix_ms == 0) {
         es_output_format(output, "boot %016llx +%llu.%03llu ", (unsigned long long)entry->boot_id,

@@ -38,7 +38,7 @@ void es_doctor_say(struct es_doctor *doctor, enum es_doctor_verdict verdict, con
     (void)status; /* asked again at the end */
 }
 
-/* -- the board ---------------------------------------------------------------------------------- */
+/* -- the board --------------------------------------------------------------------------------- */
 
 static void check_power(struct es_doctor *doctor) {
     struct es_jetson_module module;
@@ -112,7 +112,7 @@ void es_doctor_check_lines(struct es_doctor *doctor, const struct es_config *con
     check_line(doctor, board, "mute", config->mute, false);
 }
 
-/* -- outputs ------------------------------------------------------------------------------------ */
+/* -- outputs ----------------------------------------------------------------------------------- */
 
 void es_doctor_check_uart(struct es_doctor *doctor, const struct es_config *config,
                           const struct es_board *board) {
@@ -188,7 +188,7 @@ void es_doctor_check_journal(struct es_doctor *doctor, const struct es_config *c
                   free_mib >= config->journal_mib ? "" : "; make room, or lower journal_mib");
 }
 
-/* -- the microphone ----------------------------------------------------------------------------- */
+/* -- the microphone ---------------------------------------------------------------------------- */
 
 void es_doctor_check_microphone(struct es_doctor *doctor, const struct es_config *config,
                                 struct es_card *card) {
@@ -205,7 +205,7 @@ void es_doctor_check_microphone(struct es_doctor *doctor, const struct es_config
     card->ops->close(card);
 }
 
-/* -- limits ------------------------------------------------------------------------------------- */
+/* -- limits ------------------------------------------------------------------------------------ */
 
 static void nothing(void *context) {
     (void)context;
@@ -235,7 +235,7 @@ void es_doctor_check_limits(struct es_doctor *doctor, const struct es_config *co
                             "LimitMEMLOCK=infinity)");
 }
 
-/* -- the model ---------------------------------------------------------------------------------- */
+/* -- the model --------------------------------------------------------------------------------- */
 
 static void check_speed(struct es_doctor *doctor, const struct es_boot *boot,
                         const struct es_board *board) {

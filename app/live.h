@@ -5,15 +5,15 @@
  *   es_live_report(&live, &report);                    any thread: counters for the control plane
  *   es_live_stop(&live, deadline_ns);                  the words inside the delay come out
  *
- * One endless stream: nothing resets it, neither EOS nor a pause nor a missing microphone. Where the
- * capture has a gap, silence goes the way of audio (a second at most, or as much as brings out the
- * words inside the delay, where nobody knows how long the gap will be), and the time map moves by
- * the rest: word times are recording time.
+ * One endless stream: nothing resets it, neither EOS nor a pause nor a missing microphone. Where
+ * the capture has a gap, silence goes the way of audio (a second at most, or as much as brings out
+ * the words inside the delay, where nobody knows how long the gap will be), and the time map moves
+ * by the rest: word times are recording time.
  *
- * When audio waits: the engine takes all that is there, so that the stream encodes in larger chunks;
- * beyond ES_LAG_DROP_MS the oldest is thrown away down to ES_LAG_KEEP_MS, and that is a gap like any
- * other, counted and told. The engine thread writes to no descriptor: what it has to say goes to the
- * sink, whose calls never wait. */
+ * When audio waits: the engine takes all that is there, so that the stream encodes in larger
+ * chunks; beyond ES_LAG_DROP_MS the oldest is thrown away down to ES_LAG_KEEP_MS, and that is a gap
+ * like any other, counted and told. The engine thread writes to no descriptor: what it has to say
+ * goes to the sink, whose calls never wait. */
 #pragma once
 
 #include "app/pipeline.h"

@@ -21,7 +21,7 @@ void es_supervisor_start(struct es_supervisor *supervisor, uint64_t watchdog_us,
     }
 }
 
-/* Which stages have moved since the last tick. A stage that has nothing to do moves with its loop. */
+/* Which stages have moved since the last tick. One that has nothing to do moves with its loop. */
 static void look(struct es_supervisor *supervisor, const struct es_vitals *now, uint64_t now_ms) {
     const struct es_vitals *last = &supervisor->last;
     bool is_heard = now->capture_state == ES_CAPTURE_LISTENING;

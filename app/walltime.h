@@ -3,9 +3,9 @@
  *   es_walltime_read(&reading);                                     the system's clocks
  *   switch (es_walltime_next(&walltime, &reading)) { case ES_WALLTIME_SYNCHRONISED: ... }
  *
- * A board without a battery starts in the past and learns the time from the network, minutes or days
- * later, or never. Until the kernel says that its clock is synchronised, stamps count from the start
- * and carry the boot's id; then, and whenever somebody sets the clock, they are put right, and a
+ * A board without a battery starts in the past and learns the time from the network, minutes or
+ * days later, or never. Until the kernel says that its clock is synchronised, stamps count from the
+ * start and carry the boot's id; then, and whenever somebody sets the clock, they are put right, and a
  * line says so. Zero is the empty state. next is pure. Control thread. */
 #pragma once
 

@@ -3,7 +3,8 @@
  *   ES_SOAK_MINUTES=1440 ES_SOAK_FAULTS=1000 build/check/test_soak
  *
  * Without faults not one sample may be lost and not one page gained; with them every loss has to be
- * in the books and told, and the appliance has to listen again. ./check runs ten minutes of each. */
+ * in the books and told, and the appliance has to listen again. ./check runs ten minutes of both.
+ */
 #include "platform/clock.h"
 #include "tests/support/appliance_rig.h"
 #include "tests/support/sanitizer.h"
@@ -122,7 +123,7 @@ static void open_appliance(bool has_journal) {
     es_appliance_rig_open(&rig, &setup);
 }
 
-/* -- one fault ---------------------------------------------------------------------------------- */
+/* -- one fault --------------------------------------------------------------------------------- */
 
 struct before {
     uint64_t gap_count;
@@ -280,7 +281,7 @@ static void inject(enum soak_fault fault) {
     fault_counts[fault]++;
 }
 
-/* -- the run ------------------------------------------------------------------------------------ */
+/* -- the run ----------------------------------------------------------------------------------- */
 
 static void tell_figures(uint32_t minutes, uint64_t pages, uint64_t began_ns) {
     const struct es_capture_report *capture = &rig.appliance.capture_report;

@@ -21,7 +21,7 @@ static uint32_t world_samples;
 static struct es_backend_ops stalling_ops;
 static const struct es_backend_ops *real_ops;
 
-/* -- the world ---------------------------------------------------------------------------------- */
+/* -- the world --------------------------------------------------------------------------------- */
 
 static void load_world(const struct es_appliance_rig_setup *setup) {
     world_samples = 0;
@@ -67,7 +67,7 @@ static bool is_muted(void) {
     return the_rig->is_muted;
 }
 
-/* -- an engine that can be made to stand still --------------------------------------------------- */
+/* -- an engine that can be made to stand still ------------------------------------------------- */
 
 static enum es_status stalling_decode(struct es_backend *backend, const struct es_step *step,
                                       struct es_choice *choice, struct es_error *error) {
@@ -77,7 +77,7 @@ static enum es_status stalling_decode(struct es_backend *backend, const struct e
     return real_ops->decode(backend, step, choice, error);
 }
 
-/* -- the other ends ------------------------------------------------------------------------------ */
+/* -- the other ends ---------------------------------------------------------------------------- */
 
 static void listen_to_notify(struct es_appliance_rig *rig, char *name, size_t name_bytes) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -130,7 +130,7 @@ void es_appliance_rig_read(struct es_appliance_rig *rig) {
     }
 }
 
-/* -- life ---------------------------------------------------------------------------------------- */
+/* -- life -------------------------------------------------------------------------------------- */
 
 void es_appliance_rig_open(struct es_appliance_rig *rig,
                            const struct es_appliance_rig_setup *setup) {
