@@ -57,6 +57,22 @@ uint32_t es_cuda_gemm_stride(uint32_t out_dim) {
     return (out_dim + floats - 1u) / floats * floats;
 }
 
+uint32_t es_cuda_gemm_join(const struct es_matrix *const *matrices, uint32_t count,
+                           struct es_matrix *joined) {
+    uint32_t joined_count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct es_matrix *last = joined_count > 0 ? &joined[joined_count - 1u] : NULL;
+        if (last != NULL && last->stride == matrices[i]->stride &&
+            (const uint16_t *)last->data + (size_t)last->out_dim * last->stride ==
+                matrices[i]->data) {
+            last->out_dim += matrices[i]->out_dim;
+        } else {
+            joined[joined_count++] = *matrices[i];
+        }
+    }
+    return joined_count;
+}
+
 static const char *blas_words(cublasStatus_t result) {
     switch (result) {
     case CUBLAS_STATUS_NOT_INITIALIZED:
@@ -210,6 +226,12 @@ enum es_status es_cuda_gemm_prepare(const struct es_cuda_ops *ops, const struct 
     *plan = (struct plan){w->out_dim, w->stride, stacked, found.algo};
     plans->count++;
     return ES_OK;
+}
+
+bool es_cuda_gemm_is_prepared(const struct es_cuda_ops *ops, const struct es_matrix *w,
+                              uint32_t row_count) {
+    const struct plan *plan = find(ops->plans, w, es_cuda_gemm_row_count(row_count));
+    return plan != NULL && plan->row_count != 0;
 }
 
 enum es_status es_cuda_gemm(const struct es_cuda_ops *ops, const struct es_matrix *w,

@@ -48,11 +48,20 @@ uint32_t es_cuda_gemm_row_count(uint32_t row_count);
 /* Floats from one row of products to the next: out_dim, rounded up to 64 bytes. */
 uint32_t es_cuda_gemm_stride(uint32_t out_dim);
 
+/* Matrices that lie one right behind the other in memory become one that is as high as both: one
+ * product instead of two. Writes at most `count` matrices to `joined` and returns how many. */
+uint32_t es_cuda_gemm_join(const struct es_matrix *const *matrices, uint32_t count,
+                           struct es_matrix *joined);
+
 /* Chooses the algorithm for matrices of this shape and this many rows; again is nothing. Boot
  * only. */
 ES_MUST_CHECK enum es_status es_cuda_gemm_prepare(const struct es_cuda_ops *ops,
                                                   const struct es_matrix *w, uint32_t row_count,
                                                   struct es_error *error);
+
+/* Whether that was done. */
+bool es_cuda_gemm_is_prepared(const struct es_cuda_ops *ops, const struct es_matrix *w,
+                              uint32_t row_count);
 
 /* products [es_cuda_gemm_row_count, es_cuda_gemm_stride] f32 = split [.., w->stride] bf16 times w
  * transposed; both device, 64-byte aligned. A shape that was not prepared is a programmer error. */

@@ -18,6 +18,7 @@
 #define WARP_COUNT (THREAD_COUNT / 32u)
 #define PART_COUNT ES_CUDA_SPLIT_PART_COUNT
 #define HALF_MAX 65504.0f
+#define MATRIX_COUNT_MAX 3u
 
 static_assert(PART_COUNT == 1 || PART_COUNT == 2, "a part is what the one before it lost");
 
@@ -130,20 +131,28 @@ __device__ __forceinline__ float whole(const struct found &found, uint32_t row, 
     return sum;
 }
 
-/* Where the products of the next matrix begin. */
-static float *behind(const struct found *found) {
-    return (float *)found->products +
-           (size_t)es_cuda_gemm_row_count(found->row_count) * found->stride;
-}
-
-/* split times w, to `products`. */
-static enum es_status multiply(const struct es_cuda_ops *ops, const struct es_matrix *w,
-                               uint32_t row_count, float *products, struct found *found,
-                               struct es_error *error) {
-    found->products = products;
-    found->stride = es_cuda_gemm_stride(w->out_dim);
-    found->row_count = row_count;
-    return es_cuda_gemm(ops, w, row_count, ops->split, products, error);
+/* split times each matrix; those that lie together in one product. */
+static enum es_status multiply(const struct es_cuda_ops *ops,
+                               const struct es_matrix *const *matrices, uint32_t count,
+                               uint32_t row_count, struct found *found, struct es_error *error) {
+    struct es_matrix joined[MATRIX_COUNT_MAX];
+    ES_ASSERT(count <= MATRIX_COUNT_MAX);
+    const uint32_t joined_count = es_cuda_gemm_join(matrices, count, joined);
+    enum es_status status = ES_OK;
+    float *products = ops->products;
+    uint32_t next = 0;
+    for (uint32_t i = 0; i < joined_count && status == ES_OK; i++) {
+        status = es_cuda_gemm(ops, &joined[i], row_count, ops->split, products, error);
+        const uint32_t stride = es_cuda_gemm_stride(joined[i].out_dim);
+        for (uint32_t first = 0; first < joined[i].out_dim; next++) {
+            found[next].products = products + first;
+            found[next].stride = stride;
+            found[next].row_count = row_count;
+            first += matrices[next]->out_dim;
+        }
+        products += (size_t)es_cuda_gemm_row_count(row_count) * stride;
+    }
+    return status;
 }
 
 static enum es_status launch(const struct es_cuda_ops *ops, const struct es_cuda_kernel *kernel,
@@ -161,7 +170,7 @@ static enum es_status launch(const struct es_cuda_ops *ops, const struct es_cuda
 }
 
 struct qkv_params {
-    struct found q, k, v;
+    struct found maps[MATRIX_COUNT_MAX]; /* queries, keys, values */
     uint32_t q_pairs, kv_pairs, head_dim, head_stride, slot_count;
     const float *wq_bias, *wv_bias;
     const uint64_t *turns;
@@ -216,18 +225,18 @@ __global__ static void __launch_bounds__(THREAD_COUNT)
     uint32_t pair = blockIdx.x * THREAD_COUNT + threadIdx.x;
     if (pair < p.q_pairs) {
         p.q_out[(size_t)row * p.q_pairs + pair] =
-            rotated(p, whole_pair(p.q, p.wq_bias, row, pair), pair, position);
+            rotated(p, whole_pair(p.maps[0], p.wq_bias, row, pair), pair, position);
         return;
     }
     pair -= p.q_pairs;
     if (pair < p.kv_pairs) {
-        store_ring(p, p.keys, rotated(p, whole_pair(p.k, NULL, row, pair), pair, position), pair,
-                   position);
+        store_ring(p, p.keys, rotated(p, whole_pair(p.maps[1], NULL, row, pair), pair, position),
+                   pair, position);
         return;
     }
     pair -= p.kv_pairs;
     if (pair < p.kv_pairs) {
-        store_ring(p, p.values, whole_pair(p.v, p.wv_bias, row, pair), pair, position);
+        store_ring(p, p.values, whole_pair(p.maps[2], p.wv_bias, row, pair), pair, position);
     }
 }
 
@@ -241,16 +250,11 @@ enum es_status es_cuda_qkv_many(const struct es_cuda_ops *ops, const struct es_c
     struct split_params params = {op->x,          op->wq->in_dim, op->wq->in_dim,
                                   op->wq->stride, op->row_count,  op->norm,
                                   NULL,           op->norm_eps,   NULL};
+    const struct es_matrix *const matrices[] = {op->wq, op->wk, op->wv};
     struct qkv_params finish;
     enum es_status status = split(ops, &params, error);
     if (status == ES_OK) {
-        status = multiply(ops, op->wq, op->row_count, ops->products, &finish.q, error);
-    }
-    if (status == ES_OK) {
-        status = multiply(ops, op->wk, op->row_count, behind(&finish.q), &finish.k, error);
-    }
-    if (status == ES_OK) {
-        status = multiply(ops, op->wv, op->row_count, behind(&finish.k), &finish.v, error);
+        status = multiply(ops, matrices, 3, op->row_count, finish.maps, error);
     }
     if (status != ES_OK) {
         return status;
@@ -273,7 +277,7 @@ enum es_status es_cuda_qkv_many(const struct es_cuda_ops *ops, const struct es_c
 }
 
 struct gate_params {
-    struct found gate, up;
+    struct found maps[2]; /* gate, up */
     uint32_t hidden_dim;
     float *out;
 };
@@ -286,8 +290,8 @@ __global__ static void __launch_bounds__(THREAD_COUNT)
     if (i >= p.hidden_dim) {
         return;
     }
-    const float gate = whole(p.gate, blockIdx.y, i);
-    const float up = whole(p.up, blockIdx.y, i);
+    const float gate = whole(p.maps[0], blockIdx.y, i);
+    const float up = whole(p.maps[1], blockIdx.y, i);
     p.out[(size_t)blockIdx.y * p.hidden_dim + i] = gate / (1.0f + expf(-gate)) * up;
 }
 
@@ -299,13 +303,11 @@ enum es_status es_cuda_gate_many(const struct es_cuda_ops *ops, const struct es_
     struct split_params params = {op->x,          op->w1->in_dim, op->w1->in_dim,
                                   op->w1->stride, op->row_count,  op->norm,
                                   op->ada,        op->norm_eps,   NULL};
+    const struct es_matrix *const matrices[] = {op->w1, op->w3};
     struct gate_params finish;
     enum es_status status = split(ops, &params, error);
     if (status == ES_OK) {
-        status = multiply(ops, op->w1, op->row_count, ops->products, &finish.gate, error);
-    }
-    if (status == ES_OK) {
-        status = multiply(ops, op->w3, op->row_count, behind(&finish.gate), &finish.up, error);
+        status = multiply(ops, matrices, 2, op->row_count, finish.maps, error);
     }
     if (status != ES_OK) {
         return status;
@@ -362,7 +364,7 @@ enum es_status es_cuda_project_many(const struct es_cuda_ops *ops, const struct 
     struct project_params finish;
     enum es_status status = split(ops, &params, error);
     if (status == ES_OK) {
-        status = multiply(ops, op->w, op->row_count, ops->products, &finish.found, error);
+        status = multiply(ops, &op->w, 1, op->row_count, &finish.found, error);
     }
     if (status != ES_OK) {
         return status;

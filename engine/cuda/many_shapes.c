@@ -12,7 +12,7 @@ struct operation {
     const struct es_matrix *matrices[MATRIX_COUNT_MAX];
 };
 
-/* The four products of a layer. Every layer is like the first. */
+/* The four products of a layer. */
 static void add_layer(struct operation *operations, const struct es_stack *shape,
                       uint32_t row_count, const struct es_matrix *wq, const struct es_matrix *wk,
                       const struct es_matrix *wv, const struct es_matrix *wo,
@@ -27,13 +27,17 @@ static void add_layer(struct operation *operations, const struct es_stack *shape
     operations[3] = (struct operation){row_count, shape->hidden_dim, {shape->dim}, {w2}};
 }
 
-/* Everything that goes through es_cuda_*_many. Without weights the matrices point nowhere. */
+/* Everything that goes through es_cuda_*_many, of one layer of each stack. Without weights the
+ * matrices point nowhere. */
 static void list_operations(const struct es_model *model, const struct es_weights *weights,
-                            uint32_t positions, struct operation operations[OPERATION_COUNT]) {
+                            uint32_t layer, uint32_t positions,
+                            struct operation operations[OPERATION_COUNT]) {
     static const struct es_weights none;
     const struct es_weights *w = weights != NULL ? weights : &none;
-    const struct es_encoder_layer *encoder = &w->encoder[0];
-    const struct es_decoder_layer *decoder = &w->decoder[0];
+    const struct es_encoder_layer *encoder =
+        &w->encoder[layer < model->encoder.layer_count ? layer : 0];
+    const struct es_decoder_layer *decoder =
+        &w->decoder[layer < model->decoder.layer_count ? layer : 0];
     const uint32_t dim = model->encoder.dim;
     const uint32_t frames = positions * model->downsample;
     operations[0] = (struct operation){
@@ -56,7 +60,7 @@ static size_t larger(size_t a, size_t b) {
 void es_cuda_many_scratch(const struct es_model *model, uint32_t positions_max, size_t *split_bytes,
                           size_t *products_bytes, uint32_t *row_count_max) {
     struct operation operations[OPERATION_COUNT];
-    list_operations(model, NULL, positions_max, operations);
+    list_operations(model, NULL, 0, positions_max, operations);
     *split_bytes = 0;
     *products_bytes = 0;
     *row_count_max = 0;
@@ -74,36 +78,57 @@ void es_cuda_many_scratch(const struct es_model *model, uint32_t positions_max, 
     }
 }
 
+static enum es_status prepare_product(const struct es_cuda_ops *ops, const struct es_matrix *w,
+                                      uint32_t row_count, struct es_error *error) {
+    if (es_cuda_gemm_is_prepared(ops, w, row_count)) {
+        return ES_OK;
+    }
+    enum es_status status = es_cuda_gemm_prepare(ops, w, row_count, error);
+    if (status == ES_OK) {
+        status = es_cuda_gemm(ops, w, row_count, ops->split, ops->products, error);
+    }
+    return status;
+}
+
+/* From the first row count that does not go to the few-row kernels, one of each multiple. */
+static enum es_status prepare_operation(const struct es_cuda_ops *ops,
+                                        const struct operation *operation, struct es_error *error) {
+    struct es_matrix joined[MATRIX_COUNT_MAX];
+    uint32_t count = 0;
+    while (count < MATRIX_COUNT_MAX && operation->out_dims[count] > 0) {
+        count++;
+    }
+    count = es_cuda_gemm_join(operation->matrices, count, joined);
+    enum es_status status = ES_OK;
+    if (operation->row_count_max <= ES_CUDA_FEW_ROWS_MAX) {
+        return status;
+    }
+    const uint32_t stacked_max = es_cuda_gemm_row_count(operation->row_count_max);
+    for (uint32_t stacked = es_cuda_gemm_row_count(ES_CUDA_FEW_ROWS_MAX + 1u);
+         stacked <= stacked_max; stacked += ES_CUDA_GEMM_ROW_MULTIPLE) {
+        for (uint32_t i = 0; i < count && status == ES_OK; i++) {
+            status = prepare_product(ops, &joined[i], stacked / ES_CUDA_SPLIT_PART_COUNT, error);
+        }
+    }
+    return status;
+}
+
 enum es_status es_cuda_many_prepare(const struct es_cuda_ops *ops, const struct es_model *model,
                                     const struct es_weights *weights, uint32_t positions_max,
                                     struct es_error *error) {
-    struct operation operations[OPERATION_COUNT];
     size_t split_bytes = 0;
     size_t products_bytes = 0;
     uint32_t row_count_max = 0;
-    list_operations(model, weights, positions_max, operations);
     es_cuda_many_scratch(model, positions_max, &split_bytes, &products_bytes, &row_count_max);
     enum es_status status = es_cuda_fill(ops->cuda, ops->split, 0, split_bytes, error);
-    for (uint32_t i = 0; i < OPERATION_COUNT && status == ES_OK; i++) {
-        const struct operation *operation = &operations[i];
-        /* From the first count that does not go to the few-row kernels, one of each multiple. */
-        const uint32_t stacked_max = es_cuda_gemm_row_count(operation->row_count_max);
-        uint32_t stacked = es_cuda_gemm_row_count(ES_CUDA_FEW_ROWS_MAX + 1u);
-        if (operation->row_count_max <= ES_CUDA_FEW_ROWS_MAX) {
-            continue;
-        }
-        for (; stacked <= stacked_max; stacked += ES_CUDA_GEMM_ROW_MULTIPLE) {
-            for (uint32_t k = 0; k < MATRIX_COUNT_MAX && status == ES_OK; k++) {
-                const struct es_matrix *w = operation->matrices[k];
-                const uint32_t row_count = stacked / ES_CUDA_SPLIT_PART_COUNT;
-                if (operation->out_dims[k] == 0) {
-                    continue;
-                }
-                status = es_cuda_gemm_prepare(ops, w, row_count, error);
-                if (status == ES_OK) {
-                    status = es_cuda_gemm(ops, w, row_count, ops->split, ops->products, error);
-                }
-            }
+    /* Layers differ in which of their matrices lie together: a region may end between them. */
+    const uint32_t layer_count =
+        (uint32_t)larger(model->encoder.layer_count, model->decoder.layer_count);
+    for (uint32_t layer = 0; layer < layer_count; layer++) {
+        struct operation operations[OPERATION_COUNT];
+        list_operations(model, weights, layer, positions_max, operations);
+        for (uint32_t i = 0; i < OPERATION_COUNT && status == ES_OK; i++) {
+            status = prepare_operation(ops, &operations[i], error);
         }
     }
     return status;

@@ -37,3 +37,15 @@ static inline void many_rig_close(struct es_cuda_ops *ops) {
 static inline uint32_t many_rig_floats(uint32_t a, uint32_t b, uint32_t c) {
     return es_cuda_gemm_stride(a) + es_cuda_gemm_stride(b) + es_cuda_gemm_stride(c);
 }
+
+/* Asks for algorithms as the operations will: matrices that lie together are one. */
+static inline void many_rig_prepare(const struct es_cuda_ops *ops,
+                                    const struct es_matrix *const *matrices, uint32_t count,
+                                    uint32_t row_count) {
+    struct es_matrix joined[3];
+    struct es_error error;
+    uint32_t joined_count = es_cuda_gemm_join(matrices, count, joined);
+    for (uint32_t i = 0; i < joined_count; i++) {
+        device_rig_ok(es_cuda_gemm_prepare(ops, &joined[i], row_count, &error), &error);
+    }
+}

@@ -76,6 +76,26 @@ ES_TEST("a product that cuBLASLt has no algorithm for is told") {
     free(plans);
 }
 
+ES_TEST("matrices that lie one behind the other are multiplied as one") {
+    static const uint16_t rows[24 * 64];
+    const struct es_matrix first = {rows, 4, 60, ES_DTYPE_BF16, 64};
+    const struct es_matrix second = {rows + 4 * 64, 8, 60, ES_DTYPE_BF16, 64};
+    const struct es_matrix third = {rows + 12 * 64, 2, 60, ES_DTYPE_BF16, 64};
+    const struct es_matrix apart = {rows + 15 * 64, 2, 60, ES_DTYPE_BF16, 64};
+    const struct es_matrix narrow = {rows + 12 * 64, 2, 32, ES_DTYPE_BF16, 32};
+    const struct es_matrix *all[] = {&first, &second, &third};
+    const struct es_matrix *gap[] = {&first, &second, &apart};
+    const struct es_matrix *mixed[] = {&first, &second, &narrow};
+    struct es_matrix joined[3];
+    ES_EXPECT_EQ(es_cuda_gemm_join(all, 3, joined), 1);
+    ES_EXPECT_EQ(joined[0].out_dim, 14);
+    ES_EXPECT(joined[0].data == rows);
+    ES_EXPECT_EQ(es_cuda_gemm_join(gap, 3, joined), 2);
+    ES_EXPECT_EQ(joined[0].out_dim, 12);
+    ES_EXPECT(joined[1].data == apart.data);
+    ES_EXPECT_EQ(es_cuda_gemm_join(mixed, 3, joined), 2);
+}
+
 ES_TEST("more shapes than the table holds are told, and those in it are found again") {
     struct es_error error;
     struct es_cuda cuda = {0};

@@ -14,22 +14,34 @@ struct map {
     double *values; /* host [out_dim, in_dim] */
 };
 
-static struct map make_map(const struct es_cuda_ops *ops, uint32_t out_dim, uint32_t in_dim,
-                           uint32_t row_count) {
+/* Up to three maps of the same rows, one right behind the other in memory or not. */
+static void make_maps(const struct es_cuda_ops *ops, struct map *maps, const uint32_t *out_dims,
+                      uint32_t count, uint32_t in_dim, uint32_t row_count, bool is_joined) {
+    const struct es_matrix *matrices[3];
     uint32_t stride = (in_dim + 31u) / 32u * 32u;
-    struct es_error error;
-    struct map map = {.values = malloc((size_t)out_dim * in_dim * sizeof(double))};
-    uint16_t *rows = calloc((size_t)out_dim * stride, sizeof *rows);
-    for (uint32_t o = 0; o < out_dim; o++) {
-        for (uint32_t i = 0; i < in_dim; i++) {
-            rows[(size_t)o * stride + i] = device_rig_bf16(&map.values[(size_t)o * in_dim + i]);
-        }
+    uint32_t gap = is_joined ? 0 : 1; /* rows between two */
+    size_t row_total = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        row_total += out_dims[i] + gap;
     }
-    map.matrix = (struct es_matrix){device_rig_put(rows, (size_t)out_dim * stride * sizeof *rows),
-                                    out_dim, in_dim, ES_DTYPE_BF16, stride};
+    uint16_t *rows = calloc(row_total * stride, sizeof *rows);
+    const uint16_t *device = device_rig_take(row_total * stride * sizeof *rows);
+    size_t first = 0;
+    for (uint32_t m = 0; m < count; m++) {
+        maps[m].values = malloc((size_t)out_dims[m] * in_dim * sizeof(double));
+        for (size_t o = 0; o < out_dims[m]; o++) {
+            for (uint32_t i = 0; i < in_dim; i++) {
+                rows[(first + o) * stride + i] = device_rig_bf16(&maps[m].values[o * in_dim + i]);
+            }
+        }
+        maps[m].matrix =
+            (struct es_matrix){device + first * stride, out_dims[m], in_dim, ES_DTYPE_BF16, stride};
+        matrices[m] = &maps[m].matrix;
+        first += out_dims[m] + gap;
+    }
+    device_rig_write((void *)(uintptr_t)device, rows, row_total * stride * sizeof *rows);
     free(rows);
-    device_rig_ok(es_cuda_gemm_prepare(ops, &map.matrix, row_count, &error), &error);
-    return map;
+    many_rig_prepare(ops, matrices, count, row_count);
 }
 
 static double dot(const struct map *map, uint32_t out, const double *x) {
@@ -67,8 +79,8 @@ static double check_gate(uint32_t row_count, uint32_t dim, uint32_t hidden_dim, 
     struct es_error error;
     struct es_cuda_ops ops = many_rig_open(row_count, (dim + 31u) / 32u * 32u,
                                            many_rig_floats(hidden_dim, hidden_dim, 0));
-    struct map w1 = make_map(&ops, hidden_dim, dim, row_count);
-    struct map w3 = make_map(&ops, hidden_dim, dim, row_count);
+    struct map maps[2];
+    make_maps(&ops, maps, (const uint32_t[]){hidden_dim, hidden_dim}, 2, dim, row_count, has_ada);
     float *x = device_rig_numbers((size_t)row_count * dim, 30.0f);
     float *norm = device_rig_numbers(dim, 0.2f);
     float *ada = device_rig_numbers(dim, 1.0f);
@@ -78,8 +90,8 @@ static double check_gate(uint32_t row_count, uint32_t dim, uint32_t hidden_dim, 
                               .ada = has_ada ? device_rig_put(ada, dim * sizeof *ada) : NULL,
                               .norm_eps = 1e-5f,
                               .row_count = row_count,
-                              .w1 = &w1.matrix,
-                              .w3 = &w3.matrix,
+                              .w1 = &maps[0].matrix,
+                              .w3 = &maps[1].matrix,
                               .out = device_rig_take((size_t)row_count * hidden_dim * sizeof *out)};
     device_rig_ok(es_cuda_gate_many(&ops, &op, &error), &error);
     device_rig_get(out, op.out, (size_t)row_count * hidden_dim * sizeof *out);
@@ -89,8 +101,8 @@ static double check_gate(uint32_t row_count, uint32_t dim, uint32_t hidden_dim, 
     for (uint32_t row = 0; row < row_count; row++) {
         normed(x + (size_t)row * dim, norm, has_ada ? ada : NULL, 1e-5, dim, h);
         for (uint32_t i = 0; i < hidden_dim; i++) {
-            double gate = dot(&w1, i, h);
-            expected[i] = gate / (1.0 + exp(-gate)) * dot(&w3, i, h);
+            double gate = dot(&maps[0], i, h);
+            expected[i] = gate / (1.0 + exp(-gate)) * dot(&maps[1], i, h);
         }
         worst = fmax(worst, device_rig_error(out + (size_t)row * hidden_dim, expected, hidden_dim));
     }
@@ -100,8 +112,8 @@ static double check_gate(uint32_t row_count, uint32_t dim, uint32_t hidden_dim, 
     free(norm);
     free(ada);
     free(out);
-    free(w1.values);
-    free(w3.values);
+    free(maps[0].values);
+    free(maps[1].values);
     many_rig_close(&ops);
     return worst;
 }
@@ -136,7 +148,8 @@ static double check_project(const struct project_case *wanted) {
     struct es_cuda_ops ops =
         many_rig_open(rows, (wanted->in_dim + 31u) / 32u * 32u, es_cuda_gemm_stride(out_dim));
     device_rig_write(&ops.state->embeddings_written, &written, sizeof written);
-    struct map w = make_map(&ops, out_dim, wanted->in_dim, rows);
+    struct map w;
+    make_maps(&ops, &w, &out_dim, 1, wanted->in_dim, rows, false);
     float *x = device_rig_numbers(x_floats, 2.0f);
     float *bias = device_rig_numbers(out_dim, 3.0f);
     float *before = device_rig_numbers((size_t)y_rows * out_dim, 5.0f);
@@ -207,7 +220,8 @@ ES_TEST("an embedding that is not finite is told") {
     struct es_error error;
     device_rig_open();
     struct es_cuda_ops ops = many_rig_open(32, 64, es_cuda_gemm_stride(64));
-    struct map w = make_map(&ops, 64, 64, 32);
+    struct map w;
+    make_maps(&ops, &w, (const uint32_t[]){64}, 1, 64, 32, false);
     float *x = device_rig_numbers(32u * 64u, 2.0f);
     x[31u * 64u + 5u] = NAN;
     struct es_cuda_project op = {.x = device_rig_put(x, 32u * 64u * sizeof *x),
@@ -234,7 +248,7 @@ struct qkv_case {
 struct qkv_bench {
     struct qkv_case size;
     struct es_cuda_ops ops;
-    struct map wq, wk, wv;
+    struct map maps[3];
     float *x, *norm, *q_bias, *v_bias, *q;
     uint16_t *keys, *values;
     struct es_rope rope;
@@ -262,9 +276,9 @@ static void run_qkv(struct qkv_bench *bench, uint32_t head_stride) {
         .norm = device_rig_put(bench->norm, size->dim * sizeof(float)),
         .norm_eps = 1e-5f,
         .row_count = size->row_count,
-        .wq = &bench->wq.matrix,
-        .wk = &bench->wk.matrix,
-        .wv = &bench->wv.matrix,
+        .wq = &bench->maps[0].matrix,
+        .wk = &bench->maps[1].matrix,
+        .wv = &bench->maps[2].matrix,
         .turns = device_rig_put(bench->turns, sizeof bench->turns),
         .position = device_rig_put(&size->position, sizeof size->position),
         .head_count = size->head_count,
@@ -317,9 +331,8 @@ static void check_qkv(const struct qkv_case *size, double *q_worst, double *ring
     struct qkv_bench bench = {.size = *size};
     bench.ops = many_rig_open(size->row_count, (size->dim + 31u) / 32u * 32u,
                               many_rig_floats(q_dim, kv_dim, kv_dim));
-    bench.wq = make_map(&bench.ops, q_dim, size->dim, size->row_count);
-    bench.wk = make_map(&bench.ops, kv_dim, size->dim, size->row_count);
-    bench.wv = make_map(&bench.ops, kv_dim, size->dim, size->row_count);
+    make_maps(&bench.ops, bench.maps, (const uint32_t[]){q_dim, kv_dim, kv_dim}, 3, size->dim,
+              size->row_count, size->has_bias);
     bench.x = device_rig_numbers((size_t)size->row_count * size->dim, 7.0f);
     bench.norm = device_rig_numbers(size->dim, 1.0f);
     bench.q_bias = device_rig_numbers(q_dim, 1.0f);
@@ -334,11 +347,11 @@ static void check_qkv(const struct qkv_case *size, double *q_worst, double *ring
         uint64_t position = size->position + row;
         normed(bench.x + (size_t)row * size->dim, bench.norm, NULL, 1e-5, size->dim, h);
         for (uint32_t i = 0; i < q_dim; i++) {
-            q[i] = dot(&bench.wq, i, h) + (size->has_bias ? (double)bench.q_bias[i] : 0.0);
+            q[i] = dot(&bench.maps[0], i, h) + (size->has_bias ? (double)bench.q_bias[i] : 0.0);
         }
         for (uint32_t i = 0; i < kv_dim; i++) {
-            k[i] = dot(&bench.wk, i, h);
-            v[i] = dot(&bench.wv, i, h) + (size->has_bias ? (double)bench.v_bias[i] : 0.0);
+            k[i] = dot(&bench.maps[1], i, h);
+            v[i] = dot(&bench.maps[2], i, h) + (size->has_bias ? (double)bench.v_bias[i] : 0.0);
         }
         rotate(&bench, q, q_dim, position);
         rotate(&bench, k, kv_dim, position);
@@ -358,9 +371,9 @@ static void check_qkv(const struct qkv_case *size, double *q_worst, double *ring
     free(bench.q);
     free(bench.keys);
     free(bench.values);
-    free(bench.wq.values);
-    free(bench.wk.values);
-    free(bench.wv.values);
+    free(bench.maps[0].values);
+    free(bench.maps[1].values);
+    free(bench.maps[2].values);
     many_rig_close(&bench.ops);
 }
 

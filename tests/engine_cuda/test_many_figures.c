@@ -36,20 +36,23 @@ static void run_down_op(void *context, uint32_t index) {
     device_rig_ok(es_cuda_project_many(&timing->ops, &timing->down, &error), &error);
 }
 
-static struct es_matrix timing_matrix(struct es_cuda_ops *ops, uint32_t out_dim, uint32_t in_dim,
-                                      uint32_t row_count) {
-    struct es_error error;
-    size_t count = (size_t)out_dim * in_dim;
+/* Rows of a matrix that is `row_count` rows behind the start of `block`. */
+static struct es_matrix timing_matrix(const uint16_t *block, uint32_t first_row, uint32_t out_dim,
+                                      uint32_t in_dim) {
+    return (struct es_matrix){block + (size_t)first_row * in_dim, out_dim, in_dim, ES_DTYPE_BF16,
+                              in_dim};
+}
+
+static uint16_t *timing_block(uint32_t row_count, uint32_t in_dim) {
+    size_t count = (size_t)row_count * in_dim;
     uint16_t *data = malloc(count * sizeof *data);
     double value;
     for (size_t i = 0; i < count; i++) {
         data[i] = device_rig_bf16(&value);
     }
-    struct es_matrix matrix = {device_rig_put(data, count * sizeof *data), out_dim, in_dim,
-                               ES_DTYPE_BF16, in_dim};
+    uint16_t *device = device_rig_put(data, count * sizeof *data);
     free(data);
-    device_rig_ok(es_cuda_gemm_prepare(ops, &matrix, row_count, &error), &error);
-    return matrix;
+    return device;
 }
 
 static float *timing_rows(uint32_t row_count, uint32_t dim) {
@@ -68,13 +71,22 @@ static void note_layer(const char *what, const struct es_stack *shape, uint32_t 
         .ops = many_rig_open(rows, shape->hidden_dim,
                              many_rig_floats(shape->hidden_dim, shape->hidden_dim, 0))};
     struct es_cuda_ops *ops = &timing.ops;
-    struct es_matrix wq = timing_matrix(ops, q_dim, shape->dim, rows);
-    struct es_matrix wk = timing_matrix(ops, kv_dim, shape->dim, rows);
-    struct es_matrix wv = timing_matrix(ops, kv_dim, shape->dim, rows);
-    struct es_matrix wo = timing_matrix(ops, shape->dim, q_dim, rows);
-    struct es_matrix w1 = timing_matrix(ops, shape->hidden_dim, shape->dim, rows);
-    struct es_matrix w3 = timing_matrix(ops, shape->hidden_dim, shape->dim, rows);
-    struct es_matrix w2 = timing_matrix(ops, shape->dim, shape->hidden_dim, rows);
+    /* As in memory: biases keep an encoder's queries apart, all else lies together. */
+    uint32_t apart = shape->head_count == shape->kv_head_count ? 1 : 0;
+    uint16_t *qkv = timing_block(q_dim + apart + 2u * kv_dim, shape->dim);
+    uint16_t *gate = timing_block(2u * shape->hidden_dim, shape->dim);
+    struct es_matrix wq = timing_matrix(qkv, 0, q_dim, shape->dim);
+    struct es_matrix wk = timing_matrix(qkv, q_dim + apart, kv_dim, shape->dim);
+    struct es_matrix wv = timing_matrix(qkv, q_dim + apart + kv_dim, kv_dim, shape->dim);
+    struct es_matrix wo = timing_matrix(timing_block(shape->dim, q_dim), 0, shape->dim, q_dim);
+    struct es_matrix w1 = timing_matrix(gate, 0, shape->hidden_dim, shape->dim);
+    struct es_matrix w3 = timing_matrix(gate, shape->hidden_dim, shape->hidden_dim, shape->dim);
+    struct es_matrix w2 = timing_matrix(timing_block(shape->dim, shape->hidden_dim), 0, shape->dim,
+                                        shape->hidden_dim);
+    many_rig_prepare(ops, (const struct es_matrix *[]){&wq, &wk, &wv}, 3, rows);
+    many_rig_prepare(ops, (const struct es_matrix *[]){&w1, &w3}, 2, rows);
+    many_rig_prepare(ops, (const struct es_matrix *[]){&wo}, 1, rows);
+    many_rig_prepare(ops, (const struct es_matrix *[]){&w2}, 1, rows);
     float *x = timing_rows(rows, shape->dim);
     float *norm = timing_rows(1, shape->dim);
     uint16_t *ring = device_rig_zeros((size_t)shape->kv_head_count * 2048u * shape->head_dim * 2u);
