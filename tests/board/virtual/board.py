@@ -14,13 +14,19 @@ import time
 import traceback
 
 import judge_bench
+import judge_hear
+import judge_killed
+import judge_mute
+import judge_overrun
+import judge_replug
+import judge_stuck
 import machine
 import rootfs
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
-JUDGES = [judge_bench]
-SHORT = []
+SHORT_JUDGES = [judge_hear, judge_mute, judge_replug, judge_overrun, judge_stuck, judge_killed]
+JUDGES = [judge_bench, *SHORT_JUDGES]
 MODULES = ["soundcore", "snd", "snd-timer", "snd-pcm", "snd-aloop"]
 TOOLS = ["gpioget", "gpioset", "arecord"]
 
@@ -101,11 +107,12 @@ def main():
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("scenarios", nargs="*")
     asked = parser.parse_args()
-    wanted = asked.scenarios or (SHORT if asked.short else [judge.SCENARIO for judge in JUDGES])
-    judges = [judge for judge in JUDGES if judge.SCENARIO in wanted]
-    if not judges or set(wanted) - {judge.SCENARIO for judge in judges}:
-        names = ", ".join(judge.SCENARIO for judge in JUDGES)
-        parser.error(f"no such scenario; there are {names}")
+    names = [judge.SCENARIO for judge in JUDGES]
+    if set(asked.scenarios) - set(names):
+        parser.error(f"no such scenario; there are {', '.join(names)}")
+    judges = SHORT_JUDGES if asked.short else JUDGES
+    if asked.scenarios:
+        judges = [judge for judge in JUDGES if judge.SCENARIO in asked.scenarios]
     initramfs = root_file_system(asked.build)
     totals = [0, 0]
     with concurrent.futures.ThreadPoolExecutor(max(1, asked.jobs)) as pool:

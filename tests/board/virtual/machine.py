@@ -20,8 +20,9 @@ import tempfile
 import time
 
 GPIO_DATA = 0x090303FC  # the PL061's data register, all eight lines
-STARTUP_S = 30
-ANSWER_S = 30
+STARTUP_S = 60
+ANSWER_S = 60
+RUN_S = 1800  # of this machine's time: a guard against a board that hangs
 
 
 class MachineError(Exception):
@@ -166,7 +167,7 @@ def serve(process, sockets, seconds_max):
                 guest.send(outside.answer(request))
 
 
-def run(scenario, kernel, initramfs, folder, seconds_max=600):
+def run(scenario, kernel, initramfs, folder, seconds_max=RUN_S):
     """Boots, runs, records. Raises MachineError when the scenario did not come to its end."""
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)

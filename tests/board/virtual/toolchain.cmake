@@ -1,15 +1,9 @@
 # toolchain.cmake - arm64 against the unpacked Debian libraries of tests/board/virtual/packages.sh.
 #
-#   BOARD_SYSROOT=build/board/sysroot cmake --toolchain tests/board/virtual/toolchain.cmake ...
+#   cmake --toolchain tests/board/virtual/toolchain.cmake -DCMAKE_SYSROOT=$PWD/build/board/sysroot
 #
 # The C library is that of the sysroot, not the cross compiler's own: the program then runs on the
 # sysroot's system, however new the one is that it is built on.
-if(DEFINED ENV{BOARD_SYSROOT})
-    set(CMAKE_SYSROOT $ENV{BOARD_SYSROOT})
-endif()
-# Checks of the compiler read this file again, without the environment.
-set(CMAKE_TRY_COMPILE_PLATFORM_VARIABLES CMAKE_SYSROOT)
-
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
 set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)

@@ -1,6 +1,7 @@
 /* play.c - a recording into a sound card, at the rate and width of a USB microphone, on time.
  *
- *   play hw:Loopback,0,0 48000 2 talk.flac     prints "NS played talk.flac SAMPLES" when it is over
+ *   play hw:Mic,1 48000 2 talk.flac           prints "NS played talk.flac SAMPLES" when it is over
+ *   play hw:Mic,1 48000 2 talk.flac 1500      the first 1,500 ms of it, in blocks of 100
  *
  * NS is CLOCK_MONOTONIC of the moment at which the first sample left the card; SAMPLES counts those
  * of the recording at 16 kHz. Sample k of it thus left at NS + k / 16000 s, give or take the
@@ -26,6 +27,8 @@ struct player {
     snd_pcm_t *pcm;
     unsigned rate;
     unsigned channels;
+    snd_pcm_format_t format;
+    uint64_t sample_count_max;
     SpeexResamplerState *resampler;
     uint64_t sample_count;
 };
@@ -35,12 +38,39 @@ static int fail(const char *what, const char *why) {
     return 4;
 }
 
+static const snd_pcm_format_t formats[] = {SND_PCM_FORMAT_S16_LE, SND_PCM_FORMAT_S32_LE,
+                                           SND_PCM_FORMAT_FLOAT_LE};
+
+/* A loopback card is bound to what its other end has chosen, so all of this is a wish. */
+static int set_hardware(struct player *player) {
+    snd_pcm_hw_params_t *hardware;
+    unsigned latency_us = LATENCY_US;
+    snd_pcm_hw_params_alloca(&hardware);
+    snd_pcm_hw_params_any(player->pcm, hardware);
+    snd_pcm_hw_params_set_access(player->pcm, hardware, SND_PCM_ACCESS_RW_INTERLEAVED);
+    size_t i = 0;
+    while (i < 2 && snd_pcm_hw_params_test_format(player->pcm, hardware, formats[i]) != 0) {
+        i++;
+    }
+    player->format = formats[i];
+    int status = snd_pcm_hw_params_set_format(player->pcm, hardware, player->format);
+    if (status == 0) {
+        status = snd_pcm_hw_params_set_channels_near(player->pcm, hardware, &player->channels);
+    }
+    if (status == 0) {
+        status = snd_pcm_hw_params_set_rate_near(player->pcm, hardware, &player->rate, NULL);
+    }
+    if (status == 0) {
+        snd_pcm_hw_params_set_buffer_time_near(player->pcm, hardware, &latency_us, NULL);
+        status = snd_pcm_hw_params(player->pcm, hardware);
+    }
+    return status;
+}
+
 static int open_card(struct player *player, const char *card) {
     int status = snd_pcm_open(&player->pcm, card, SND_PCM_STREAM_PLAYBACK, 0);
     if (status == 0) {
-        status =
-            snd_pcm_set_params(player->pcm, SND_PCM_FORMAT_S16_LE, SND_PCM_ACCESS_RW_INTERLEAVED,
-                               player->channels, player->rate, 0, LATENCY_US);
+        status = set_hardware(player);
     }
     snd_pcm_sw_params_t *software;
     snd_pcm_sw_params_alloca(&software);
@@ -55,19 +85,40 @@ static int open_card(struct player *player, const char *card) {
     return status;
 }
 
+/* One frame of the card: the sample in every channel. */
+static uint8_t *put_frame(const struct player *player, uint8_t *out, float sample) {
+    float clipped = fminf(0.999969f, fmaxf(-1.0f, sample));
+    int16_t narrow = (int16_t)lrintf(32768.0f * clipped);
+    int32_t wide = (int32_t)narrow * 65536;
+    for (unsigned channel = 0; channel < player->channels; channel++) {
+        if (player->format == SND_PCM_FORMAT_S16_LE) {
+            memcpy(out, &narrow, sizeof narrow);
+            out += sizeof narrow;
+        } else if (player->format == SND_PCM_FORMAT_S32_LE) {
+            memcpy(out, &wide, sizeof wide);
+            out += sizeof wide;
+        } else {
+            memcpy(out, &clipped, sizeof clipped);
+            out += sizeof clipped;
+        }
+    }
+    return out;
+}
+
 static int play_block(struct player *player, const float *samples, uint32_t sample_count) {
     static float resampled[BLOCK_FRAMES_MAX];
-    static int16_t frames[BLOCK_FRAMES_MAX * CHANNELS_MAX];
+    static uint8_t frames[BLOCK_FRAMES_MAX * CHANNELS_MAX * sizeof(int32_t)];
     uint32_t frame_count = BLOCK_FRAMES_MAX;
     speex_resampler_process_float(player->resampler, 0, samples, &sample_count, resampled,
                                   &frame_count);
-    for (uint32_t i = 0; i < frame_count * player->channels; i++) {
-        float sample = 32768.0f * resampled[i / player->channels];
-        frames[i] = (int16_t)fminf(32767.0f, fmaxf(-32768.0f, roundf(sample)));
+    uint8_t *end = frames;
+    for (uint32_t i = 0; i < frame_count; i++) {
+        end = put_frame(player, end, resampled[i]);
     }
+    size_t frame_bytes = frame_count > 0 ? (size_t)(end - frames) / frame_count : 0;
     for (uint32_t done = 0; done < frame_count;) {
         snd_pcm_sframes_t count =
-            snd_pcm_writei(player->pcm, frames + done * player->channels, frame_count - done);
+            snd_pcm_writei(player->pcm, frames + done * frame_bytes, frame_count - done);
         if (count < 0) {
             return (int)count;
         }
@@ -84,7 +135,8 @@ static int play_file(struct player *player, const char *path) {
         return fail(path, error.text);
     }
     int count, status = 0;
-    while (status == 0 && (count = es_pcm_read(source, samples, BLOCK_SAMPLES, &error)) > 0) {
+    while (status == 0 && player->sample_count < player->sample_count_max &&
+           (count = es_pcm_read(source, samples, BLOCK_SAMPLES, &error)) > 0) {
         player->sample_count += (uint64_t)count;
         status = play_block(player, samples, (uint32_t)count);
     }
@@ -94,9 +146,10 @@ static int play_file(struct player *player, const char *path) {
 
 int main(int argc, char **argv) {
     struct player player = {0};
-    if (argc != 5) {
-        return fail("usage", "play CARD RATE CHANNELS RECORDING");
+    if (argc != 5 && argc != 6) {
+        return fail("usage", "play CARD RATE CHANNELS RECORDING [MS]");
     }
+    player.sample_count_max = argc == 6 ? strtoull(argv[5], NULL, 10) * 16 : UINT64_MAX;
     player.rate = (unsigned)strtoul(argv[2], NULL, 10);
     player.channels = (unsigned)strtoul(argv[3], NULL, 10);
     if (player.rate < 8000 || player.rate > 192000 || player.channels < 1 ||

@@ -8,6 +8,7 @@
  *   probe fill TTY              writes dots until the tty takes no more; prints how many
  *   probe freeze TID MS         stops one thread alone, for so long
  *   probe hog MS                keeps the processor busy for so long, above every other thread
+ *   probe synchronise           tells the kernel that its clock is that of the world
  *   probe ask REQUEST           asks the machine's outside (machine.py) and waits for its answer
  *
  * All times are the guest's own. `lines` reads physical memory: boot with iomem=relaxed. */
@@ -24,6 +25,7 @@
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/timex.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -153,6 +155,11 @@ static int run_hog(const char *ms) {
     return 0;
 }
 
+static int run_synchronise(void) {
+    struct timex clock = {.modes = ADJ_STATUS | ADJ_MAXERROR | ADJ_ESTERROR};
+    return adjtimex(&clock) >= 0 ? 0 : fail("adjtimex");
+}
+
 /* Spins while it waits: an idle guest in virtual time would be minutes ahead of the answer. */
 static int run_ask(const char *request) {
     int fd = open(ASK_TTY, O_RDWR | O_NOCTTY | O_NONBLOCK);
@@ -195,9 +202,12 @@ int main(int argc, char **argv) {
         return run_freeze(argv[2], argv[3]);
     } else if (strcmp(command, "hog") == 0 && argc == 3) {
         return run_hog(argv[2]);
+    } else if (strcmp(command, "synchronise") == 0 && argc == 2) {
+        return run_synchronise();
     } else if (strcmp(command, "ask") == 0 && argc == 3) {
         return run_ask(argv[2]);
     }
-    fprintf(stderr, "probe: one of now, stamp, lines, notify, flow, fill, freeze, hog, ask\n");
+    fprintf(stderr,
+            "probe: one of now, stamp, lines, notify, flow, fill, freeze, hog, synchronise, ask\n");
     return 2;
 }
