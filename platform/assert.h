@@ -2,7 +2,7 @@
  *
  *   ES_ASSERT(row_count <= layout->row_count_max);
  *
- * A failed assert calls the fault hook (the appliance lights its fault LED there), prints file,
+ * A failed assert calls the fault hook (the appliance puts its LEDs out there), prints file,
  * line and condition on stderr and aborts. It is for mistakes in this code alone: what the world
  * can do wrong is an es_status (status.h). */
 #pragma once

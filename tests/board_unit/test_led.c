@@ -1,11 +1,15 @@
 #include "board/led.h"
 
+#include "platform/assert.h"
 #include "tests/board_unit/fake_gpio.h"
+#include "tests/platform/child.h"
 #include "tests/support/test.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct es_error error;
 
@@ -123,6 +127,33 @@ ES_TEST("a fault leaves the LEDs dark: steady means dead, and lit must mean aliv
     ES_EXPECT(!fake_gpio_line("tegra234-gpio", 112)->level);
     es_leds_close(&leds);
     es_leds_fault_off();
+}
+
+static void tell_levels(void) {
+    es_leds_fault_off();
+    char text[32];
+    int count =
+        snprintf(text, sizeof text, "levels %d %d\n", fake_gpio_line("tegra234-gpio", 144)->level,
+                 fake_gpio_line("tegra234-gpio", 112)->level);
+    (void)!write(STDERR_FILENO, text, (size_t)count);
+}
+
+static void die_lit(void) {
+    struct es_leds_config config = config_of(false);
+    struct es_leds leds;
+    if (es_leds_open(&leds, &config, &error) == ES_OK &&
+        es_leds_show(&leds, ES_STATE_LISTENING, 1, 0, &error) == ES_OK &&
+        fake_gpio_line("tegra234-gpio", 144)->level) {
+        es_assert_set_hook(tell_levels);
+        es_led_level(ES_STATE_COUNT, 0); /* no such state: a fault */
+    }
+}
+
+ES_TEST("a failed assert takes the fault path and dies dark") {
+    struct child_result result = child_run(die_lit);
+    ES_EXPECT(WIFSIGNALED(result.wait_status));
+    ES_EXPECT_EQ(WTERMSIG(result.wait_status), SIGABRT);
+    ES_EXPECT_CONTAINS(result.text, "levels 0 0\n");
 }
 
 ES_TEST("without LEDs nothing is asked for, and one that is refused takes the other along") {
