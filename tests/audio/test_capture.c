@@ -100,6 +100,18 @@ ES_TEST("losses at 44.1 kHz add up without a rounding error, however many and sm
     es_rig_stop();
 }
 
+ES_TEST("what was heard before an overrun is delivered, down to what the resampler held") {
+    const struct es_card_setup setup = es_fake_setup(48000, 1, ES_SAMPLE_S16);
+    es_rig_start(&setup);
+    es_rig_run(1.0);
+    es_rig_fault(0.0, ES_FAKE_LATE, 0.8);
+    es_rig_run(2.0);
+    es_rig_expect_books();
+    ES_EXPECT_EQ(rig.loss_count, 1);
+    ES_EXPECT_NEAR((double)rig.lost_samples, (double)rig.report.overrun_frame_count / 3.0, 1.0);
+    es_rig_stop();
+}
+
 ES_TEST("frames that were overwritten while they were read are lost, not heard") {
     start_16k();
     es_rig_run(1.0);

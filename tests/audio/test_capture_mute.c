@@ -113,3 +113,22 @@ ES_TEST("mute and unplug may come in any order, and the time is kept") {
                    (double)(rig.fake.now_ns - 1000 * ES_RIG_S) / 1e9, 0.1);
     es_rig_stop();
 }
+
+/* The world in which somebody moves the switch while the frames are being read. */
+static double muting(uint64_t frame) {
+    es_capture_set_muted(rig.capture, true);
+    return es_fake_world(frame);
+}
+
+ES_TEST("frames that are in hand when mute comes do not reach the ring any more") {
+    start_16k();
+    es_rig_run(1.0);
+    const uint64_t before = rig.sample_count;
+    rig.fake.source = muting;
+    es_rig_step();
+    es_rig_take();
+    ES_EXPECT_EQ(rig.sample_count, before);
+    ES_EXPECT_EQ(rig.report.state, ES_CAPTURE_MUTED);
+    ES_EXPECT_EQ(rig.begin_count, 1);
+    es_rig_stop();
+}
