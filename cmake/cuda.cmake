@@ -16,6 +16,8 @@ option(ES_RELEASE "For a release: machine code alone, no PTX" OFF)
 set(ES_CUDA_CHIPS "87;90;110" CACHE STRING
     "Compute capabilities to compile for; those that nvcc does not know are left out")
 
+option(ES_PTXAS_REPORT "Keep what ptxas says of each kernel, and test it (needs python3)" OFF)
+
 set(ES_HAS_CUDA OFF)
 if(NOT ES_CUDA STREQUAL OFF)
     if(NOT CMAKE_CUDA_COMPILER)
