@@ -85,6 +85,8 @@ enum es_status es_cuda_green_open(struct es_cuda *cuda, uint32_t sm_count, struc
     const CUdevice device = cuda->device; /* the driver numbers devices as the runtime does */
     CUdevResource all;
     CUdevResource part;
+    memset(&all, 0, sizeof all);
+    memset(&part, 0, sizeof part);
     unsigned int group_count = 1;
     CUdevResourceDesc desc = NULL;
     CUgreenCtx context = NULL;

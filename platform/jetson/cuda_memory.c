@@ -130,6 +130,7 @@ static enum es_status take_zeroed(void *context, enum es_mem_kind kind, size_t b
                                   struct es_error *error) {
     struct es_cuda *cuda = context;
     enum es_status status = es_cuda_memory_take(cuda, kind, bytes, memory, error);
+    ES_ASSERT(status != ES_OK || *memory != NULL);
     if (status == ES_OK && kind == ES_MEM_SHARED) {
         memset(*memory, 0, bytes); /* pinned memory is the CPU's as much as the GPU's */
     } else if (status == ES_OK) {
