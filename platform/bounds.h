@@ -181,7 +181,7 @@
 /* -- the board: serial console, journal, GPIO ------------------------------------------------- */
 #define ES_DEVICE_NAME_BYTES 256u /* "/dev/serial/by-id/usb-..." with its NUL */
 #define ES_EVENT_NAME_BYTES 16u   /* "state", "lost", ... with the NUL */
-#define ES_LANE_BYTES 16384u /* records from one thread: minutes of speech while a disk stalls */
+#define ES_LANE_BYTES 16384u      /* 200 words of one thread: a minute while a disk stalls */
 #define ES_UART_RING_BYTES 16384u /* a stuck console: 13 minutes of speech at 20 bytes a second */
 #define ES_UART_BAUD_MIN 50u
 #define ES_UART_BAUD_MAX 12000000u  /* the fastest USB adapters */
