@@ -22,6 +22,7 @@ struct es_rig {
     struct es_capture *capture;
     struct es_capture_report report; /* after the last run */
     struct es_timeline timeline;
+    bool may_owe;      /* the card may end with a full ring: a loss that no sample follows */
     bool checks_world; /* 16 kHz, the fake's own world, no gain */
     /* The consumer's books. */
     uint64_t sample_count, lost_samples, bound_samples;

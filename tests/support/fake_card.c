@@ -1,8 +1,8 @@
 #include "tests/support/fake_card.h"
 
 #include "platform/assert.h"
+#include "platform/clock.h"
 
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,6 +18,11 @@ double es_fake_world(uint64_t frame) {
 uint64_t es_fake_frame_at(const struct es_fake_card *fake, uint64_t frame_ns) {
     return frame_ns / NS_PER_S * fake->setup.rate +
            frame_ns % NS_PER_S * fake->setup.rate / NS_PER_S;
+}
+
+/* Time has ended, and the capture thread may be a real-time one: others are to run. */
+static void rest(void) {
+    es_clock_sleep_until(es_clock_ns() + NS_PER_MS);
 }
 
 static bool is_within(const struct es_fake_card *fake, enum es_fake_kind kind) {
@@ -209,7 +214,7 @@ static int fake_wait(struct es_card *card, uint32_t timeout_ms) {
     fake->wait_count++;
     fake->has_read = false;
     if (atomic_load(&fake->has_ended)) {
-        sched_yield();
+        rest();
         return 0;
     }
     int event = enter(card);
@@ -326,7 +331,7 @@ static uint64_t fake_now_ns(struct es_card *card) {
 static void fake_sleep_until(struct es_card *card, uint64_t deadline_ns) {
     struct es_fake_card *fake = (struct es_fake_card *)card;
     if (atomic_load(&fake->has_ended)) {
-        sched_yield();
+        rest();
     } else {
         pass(fake, deadline_ns > fake->now_ns ? deadline_ns - fake->now_ns : 0);
     }
