@@ -3,6 +3,7 @@
 
 struct timing {
     struct es_cuda_ops ops;
+    struct es_matrix wq, wk, wv, wo, w1, w3, w2;
     struct es_cuda_qkv qkv;
     struct es_cuda_project out, down;
     struct es_cuda_gate gate;
@@ -62,6 +63,28 @@ static float *timing_rows(uint32_t row_count, uint32_t dim) {
     return device;
 }
 
+/* As in memory: biases keep an encoder's queries apart, all else lies together. */
+static void make_matrices(struct timing *timing, const struct es_stack *shape, uint32_t rows) {
+    const uint32_t q_dim = shape->head_count * shape->head_dim;
+    const uint32_t kv_dim = shape->kv_head_count * shape->head_dim;
+    uint32_t apart = shape->head_count == shape->kv_head_count ? 1 : 0;
+    uint16_t *qkv = timing_block(q_dim + apart + 2u * kv_dim, shape->dim);
+    uint16_t *gate = timing_block(2u * shape->hidden_dim, shape->dim);
+    timing->wq = timing_matrix(qkv, 0, q_dim, shape->dim);
+    timing->wk = timing_matrix(qkv, q_dim + apart, kv_dim, shape->dim);
+    timing->wv = timing_matrix(qkv, q_dim + apart + kv_dim, kv_dim, shape->dim);
+    timing->wo = timing_matrix(timing_block(shape->dim, q_dim), 0, shape->dim, q_dim);
+    timing->w1 = timing_matrix(gate, 0, shape->hidden_dim, shape->dim);
+    timing->w3 = timing_matrix(gate, shape->hidden_dim, shape->hidden_dim, shape->dim);
+    timing->w2 = timing_matrix(timing_block(shape->dim, shape->hidden_dim), 0, shape->dim,
+                               shape->hidden_dim);
+    many_rig_prepare(&timing->ops,
+                     (const struct es_matrix *[]){&timing->wq, &timing->wk, &timing->wv}, 3, rows);
+    many_rig_prepare(&timing->ops, (const struct es_matrix *[]){&timing->w1, &timing->w3}, 2, rows);
+    many_rig_prepare(&timing->ops, (const struct es_matrix *[]){&timing->wo}, 1, rows);
+    many_rig_prepare(&timing->ops, (const struct es_matrix *[]){&timing->w2}, 1, rows);
+}
+
 static void note_layer(const char *what, const struct es_stack *shape, uint32_t rows) {
     const uint32_t q_dim = shape->head_count * shape->head_dim;
     const uint32_t kv_dim = shape->kv_head_count * shape->head_dim;
@@ -70,23 +93,7 @@ static void note_layer(const char *what, const struct es_stack *shape, uint32_t 
     struct timing timing = {
         .ops = many_rig_open(rows, shape->hidden_dim,
                              many_rig_floats(shape->hidden_dim, shape->hidden_dim, 0))};
-    struct es_cuda_ops *ops = &timing.ops;
-    /* As in memory: biases keep an encoder's queries apart, all else lies together. */
-    uint32_t apart = shape->head_count == shape->kv_head_count ? 1 : 0;
-    uint16_t *qkv = timing_block(q_dim + apart + 2u * kv_dim, shape->dim);
-    uint16_t *gate = timing_block(2u * shape->hidden_dim, shape->dim);
-    struct es_matrix wq = timing_matrix(qkv, 0, q_dim, shape->dim);
-    struct es_matrix wk = timing_matrix(qkv, q_dim + apart, kv_dim, shape->dim);
-    struct es_matrix wv = timing_matrix(qkv, q_dim + apart + kv_dim, kv_dim, shape->dim);
-    struct es_matrix wo = timing_matrix(timing_block(shape->dim, q_dim), 0, shape->dim, q_dim);
-    struct es_matrix w1 = timing_matrix(gate, 0, shape->hidden_dim, shape->dim);
-    struct es_matrix w3 = timing_matrix(gate, shape->hidden_dim, shape->hidden_dim, shape->dim);
-    struct es_matrix w2 = timing_matrix(timing_block(shape->dim, shape->hidden_dim), 0, shape->dim,
-                                        shape->hidden_dim);
-    many_rig_prepare(ops, (const struct es_matrix *[]){&wq, &wk, &wv}, 3, rows);
-    many_rig_prepare(ops, (const struct es_matrix *[]){&w1, &w3}, 2, rows);
-    many_rig_prepare(ops, (const struct es_matrix *[]){&wo}, 1, rows);
-    many_rig_prepare(ops, (const struct es_matrix *[]){&w2}, 1, rows);
+    make_matrices(&timing, shape, rows);
     float *x = timing_rows(rows, shape->dim);
     float *norm = timing_rows(1, shape->dim);
     uint16_t *ring = device_rig_zeros((size_t)shape->kv_head_count * 2048u * shape->head_dim * 2u);
@@ -94,9 +101,9 @@ static void note_layer(const char *what, const struct es_stack *shape, uint32_t 
                                       .norm = norm,
                                       .norm_eps = 1e-5f,
                                       .row_count = rows,
-                                      .wq = &wq,
-                                      .wk = &wk,
-                                      .wv = &wv,
+                                      .wq = &timing.wq,
+                                      .wk = &timing.wk,
+                                      .wv = &timing.wv,
                                       .turns = device_rig_put(turns, sizeof turns),
                                       .position = device_rig_put(&position, sizeof position),
                                       .head_count = shape->head_count,
@@ -110,20 +117,20 @@ static void note_layer(const char *what, const struct es_stack *shape, uint32_t 
     timing.out = (struct es_cuda_project){.x = timing_rows(rows, q_dim),
                                           .x_row_floats = q_dim,
                                           .row_count = rows,
-                                          .w = &wo,
+                                          .w = &timing.wo,
                                           .y = timing_rows(rows, shape->dim)};
     timing.gate = (struct es_cuda_gate){
         .x = x,
         .norm = norm,
         .norm_eps = 1e-5f,
         .row_count = rows,
-        .w1 = &w1,
-        .w3 = &w3,
+        .w1 = &timing.w1,
+        .w3 = &timing.w3,
         .out = device_rig_take((size_t)rows * shape->hidden_dim * sizeof(float))};
     timing.down = (struct es_cuda_project){.x = timing_rows(rows, shape->hidden_dim),
                                            .x_row_floats = shape->hidden_dim,
                                            .row_count = rows,
-                                           .w = &w2,
+                                           .w = &timing.w2,
                                            .y = timing_rows(rows, shape->dim)};
     const struct {
         const char *name;
