@@ -132,8 +132,8 @@ struct es_backend_ops {
      * 1 <= position_count <= encode_positions_max. Runs conv stem, encoder and adapter and queues
      * position_count embeddings. Returns how many wait now, or < 0: ES_ERR_INPUT when a result is
      * not finite, ES_ERR_HARDWARE when a device failed (both may come with the next prefill or
-     * decode instead). `mel` may be overwritten as soon as the call returns. The queue holds ES_PROMPT_POSITIONS_MAX + encode_positions_max; feeding more is a programmer
-     * error. */
+     * decode instead). `mel` may be overwritten as soon as the call returns. The queue holds
+     * ES_PROMPT_POSITIONS_MAX + encode_positions_max; feeding more is a programmer error. */
     ES_MUST_CHECK int (*encode)(struct es_backend *backend, const float *mel,
                                 uint32_t position_count, struct es_error *error);
 
@@ -146,8 +146,8 @@ struct es_backend_ops {
                                             uint32_t id_count, float streaming_pad_bias,
                                             struct es_choice *choice, struct es_error *error);
 
-    /* One step; consumes one queued embedding, which must be there. Errors as in prefill. May be the
-     * first call after reset, with an id: a prompt can be stepped through. */
+    /* One step; consumes one queued embedding, which must be there. Errors as in prefill. May be
+     * the first call after reset, with an id: a prompt can be stepped through. */
     ES_MUST_CHECK enum es_status (*decode)(struct es_backend *backend, const struct es_step *step,
                                            struct es_choice *choice, struct es_error *error);
 

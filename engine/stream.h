@@ -4,13 +4,14 @@
  *   es_stream_init(&stream, &model, ops, backend, &layout, &arena);
  *   es_stream_reset(&stream, &options, &error);
  *   es_stream_push(&stream, frames, frame_count, &error);      tokens come through options.on_token
- *   es_stream_flush(&stream, &error);                          the positions that a cadence held back
+ *   es_stream_flush(&stream, &error);                          what a cadence held back
  *
  * Gathers whole positions of mel frames, encodes them, runs the prompt as soon as its last audio
  * position is there, then one decoder step per position; never steps past the audio. A file is
  * encoded in chunks as large as they come; a live stream in its cadence, and where it is late in
- * the largest power of two that waits. EOS is an id like any other. What comes before and after the audio (padding) is the caller's: a stream has no
- * end here. A stream works on any backend; tests use a fake one. Engine thread only. */
+ * the largest power of two that waits. EOS is an id like any other. What comes before and after
+ * the audio (padding) is the caller's: a stream has no end here. A stream works on any backend;
+ * tests use a fake one. Engine thread only. */
 #pragma once
 
 #include "engine/backend.h"
@@ -27,11 +28,11 @@ struct es_token {
  * subtract min(7, 0.5 * (run - start)) from the logit of id 32. Off unless asked for. */
 struct es_stream_options {
     uint32_t delay_positions; /* 1..15 or 30 */
-    /* 0: a file, chunks as they come. 1, 2, 4 or 8: a live stream, whose encoder runs when that many
-     * positions are there. */
+    /* 0: a file, chunks as they come. 1, 2, 4 or 8: a live stream, whose encoder runs when that
+     * many positions are there. */
     uint32_t cadence_positions;
-    /* The first ES_LEFT_PAD_POSITIONS positions are silence, as the pipeline makes it: a backend may
-     * skip what it knows of them. Their frames are pushed all the same. */
+    /* The first ES_LEFT_PAD_POSITIONS positions are silence, as the pipeline makes it: a backend
+     * may skip what it knows of them. Their frames are pushed all the same. */
     bool begins_with_silence;
     bool blank_guard;
     void (*on_token)(void *context, const struct es_token *token);

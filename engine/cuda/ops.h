@@ -187,7 +187,7 @@ ES_MUST_CHECK enum es_status es_cuda_embed(const struct es_cuda_ops *ops,
                                            const struct es_cuda_embed *op, struct es_error *error);
 
 /* What `partials` hold at least (and tickets one): the best of each thread block. */
-#define ES_CUDA_CHOOSE_BLOCK_COUNT_MAX 512u
+#define ES_CUDA_CHOOSE_BLOCK_COUNT_MAX 1024u
 #define ES_CUDA_CHOOSE_SCRATCH_BYTES (16u * ES_CUDA_CHOOSE_BLOCK_COUNT_MAX)
 
 /* logits = E rmsnorm(x) for one row; the bias of input goes onto id 32 before the choice; the best
