@@ -23,7 +23,7 @@ struct es_capture_published {
     uint64_t position_ns; /* ... left the microphone then; 0: none yet */
 };
 
-struct es_capture {
+struct es_capture { /* NOLINT(clang-analyzer-optin.performance.Padding): in order of owners */
     /* configuration */
     struct es_card *card;
     struct es_card_want want;

@@ -172,15 +172,18 @@ static enum es_card_result configure(struct opening *o) {
     snd_pcm_hw_params_alloca(&hw);
     o->hw = hw;
     const int code = snd_pcm_hw_params_any(o->pcm, o->hw);
+    enum es_card_result result = ES_CARD_OK;
     if (code < 0) {
-        return unusable(o, "has no configuration", code);
+        result = unusable(o, "has no configuration", code);
     }
     (void)snd_pcm_hw_params_set_rate_resample(o->pcm, o->hw, 0);
-    enum es_card_result result = choose_format(o);
+    result = result == ES_CARD_OK ? choose_format(o) : result;
     result = result == ES_CARD_OK ? choose_channels(o) : result;
     result = result == ES_CARD_OK ? choose_rate(o) : result;
     result = result == ES_CARD_OK ? choose_buffer(o) : result;
-    return result == ES_CARD_OK ? set_thresholds(o) : result;
+    result = result == ES_CARD_OK ? set_thresholds(o) : result;
+    o->hw = NULL; /* it lay on this stack */
+    return result;
 }
 
 static enum es_card_result alsa_open(struct es_card *card, const struct es_card_want *want,

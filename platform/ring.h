@@ -28,7 +28,7 @@ struct es_ring_layout {
 };
 
 /* Each side writes a cache line of its own. */
-struct es_ring {
+struct es_ring { /* NOLINT(clang-analyzer-optin.performance.Padding): the padding is the purpose */
     /* configuration */
     float *samples;    /* [capacity_samples], arena */
     uint32_t capacity; /* a power of two */

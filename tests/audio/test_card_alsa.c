@@ -26,7 +26,7 @@ static void configure(void) {
                    "format raw }\npcm.quiet { type null }\n",
                    raw);
     for (uint32_t i = 0; i < FRAME_COUNT; i++) {
-        recording[i] = (int32_t)(i * 300007u) * 256;
+        recording[i] = (int32_t)(i * 300007u * 256u);
     }
     FILE *file = fopen(raw, "wb");
     ES_EXPECT(file != NULL);
