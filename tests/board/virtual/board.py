@@ -14,11 +14,15 @@ import time
 import traceback
 
 import judge_bench
+import judge_busy
+import judge_dead
+import judge_full
 import judge_hear
 import judge_killed
 import judge_mute
 import judge_overrun
 import judge_replug
+import judge_slow
 import judge_stuck
 import machine
 import rootfs
@@ -26,7 +30,7 @@ import rootfs
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
 SHORT_JUDGES = [judge_hear, judge_mute, judge_replug, judge_overrun, judge_stuck, judge_killed]
-JUDGES = [judge_bench, *SHORT_JUDGES]
+JUDGES = [judge_bench, *SHORT_JUDGES, judge_busy, judge_dead, judge_slow, judge_full]
 MODULES = ["soundcore", "snd", "snd-timer", "snd-pcm", "snd-aloop"]
 TOOLS = ["gpioget", "gpioset", "arecord"]
 

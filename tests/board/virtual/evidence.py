@@ -18,6 +18,8 @@ PATTERNS = {
     "no-mic": (4, 100, 2000),
     "fault": (8, 100, 2000),
 }
+# The model says a word at a whole position: the same one, said twice, moves by less than two.
+WORD_MS = 160
 EDGE_MS = 45  # a control tick of 20, the sampling, and a busy processor between them
 
 

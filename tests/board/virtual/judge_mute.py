@@ -46,7 +46,7 @@ def test_the_time_map_counts_the_silence(record):
     found = evidence.words(evidence.objects(record.uart))
     first, second = [end_ms for text, _, end_ms in found if text == "off"]
     apart_ms = evidence.played(record, 2)[0] - evidence.played(record, 0)[0]
-    assert abs(second - first - apart_ms) <= 80, (first, second, apart_ms)
+    assert abs(second - first - apart_ms) <= evidence.WORD_MS, (first, second, apart_ms)
 
 
 def test_the_stream_says_muted_and_how_long(record):

@@ -56,7 +56,7 @@ def test_the_gap_is_told_with_its_bound(record):
 
 def test_times_stay_true(record):
     found = evidence.words(evidence.objects(record.uart))
-    bound_ms = 80
+    bound_ms = evidence.WORD_MS
     for gap in evidence.events(evidence.objects(record.uart), "gap"):
         match = re.search(r"give or take ([\d.]+)", gap["text"])
         bound_ms += 1000 * float(match.group(1)) if match else 0
