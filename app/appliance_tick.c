@@ -22,7 +22,8 @@ static void show_state(struct es_appliance *appliance, bool is_muted, uint64_t n
     const struct es_capture_report *capture = &appliance->capture_report;
     const struct es_live_report *live = &appliance->live_report;
     struct es_conditions conditions = {
-        .phase = ES_PHASE_RUNNING,
+        /* Until the card has been asked, nobody knows. */
+        .phase = capture->state == ES_CAPTURE_OPENING ? ES_PHASE_LOADING : ES_PHASE_RUNNING,
         /* A stall is shown by what stands still, and may end; this cannot. */
         .has_fault = live->has_ended,
         .is_muted = is_muted,
