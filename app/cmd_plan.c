@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What the plan is held against: the machine's memory, and beside it a GPU's own where it has one. */
+/* What the plan is held against: the machine's memory, and beside it a GPU's own. */
 struct demand {
     const char *name;
     const char *source;

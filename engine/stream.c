@@ -125,8 +125,8 @@ static enum es_status step(struct es_stream *stream, struct es_error *error) {
 /* As far as the audio reaches, never past it: a step without an embedding would invent text. */
 static enum es_status decode_waiting(struct es_stream *stream, struct es_error *error) {
     uint32_t count = prompt_count(stream);
-    /* A live stream that begins behind the silence steps through the rest of its prompt as the audio
-     * comes: no frame pays for all of it. */
+    /* A live stream that begins behind the silence steps through the rest of its prompt as the
+     * audio comes: no frame pays for all of it. */
     bool has_steps = stream->options.cadence_positions > 0 && stream->position_count > 0;
     if (stream->position_count < count && !has_steps) {
         if (stream->position_count + stream->waiting_count < count) {

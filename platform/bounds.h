@@ -54,8 +54,8 @@
 #define ES_POSITION_SAMPLES 1280u /* one decoder position: 80 ms */
 #define ES_POSITION_MS 80u
 #define ES_LEFT_PAD_POSITIONS 32u
-/* Of the left pad, what is silence whatever follows: the last mel frame of its last position reaches
- * 40 samples into the recording. */
+/* Of the left pad, what is silence whatever follows: the last mel frame of its last position
+ * reaches 40 samples into the recording. */
 #define ES_SILENT_POSITIONS (ES_LEFT_PAD_POSITIONS - 1u)
 #define ES_RIGHT_PAD_EXTRA_POSITIONS                                                               \
     11u                            /* after the delay: 1 for the decision + 10 of mistral-common */
@@ -71,7 +71,8 @@
 #define ES_CADENCE_AUTO_MAX 4u /* 320 ms; more is only good for catching up */
 #define ES_KV_WINDOW_MIN 128u  /* 10 s: below it the model forgets the sentence it is in */
 /* The decoder makes one step per position and nothing can make it fewer: what is left of 80 ms is
- * the encoder's. Where the whole frame would pass the second figure, the encoder runs less often. */
+ * the encoder's. Where the whole frame would pass the second figure, the encoder runs less often.
+ */
 #define ES_DECODER_SHARE_MAX 0.9
 #define ES_FRAME_SHARE_MAX 0.8
 
