@@ -87,7 +87,7 @@ struct es_cuda_qkv {
     uint32_t row_count;
     const struct es_matrix *wq, *wk, *wv;
     const float *wq_bias, *wv_bias; /* or NULL */
-    const uint64_t *turns;    /* device [head_dim / 2]: engine/rope.h says what they are */
+    const uint64_t *turns;          /* device [head_dim / 2]: engine/rope.h says what they are */
     const uint64_t *position; /* device: of row 0 (state->encoder_frame or decoder_position) */
     uint32_t head_count, kv_head_count, head_dim;
     float *q;         /* [row_count, head_count, head_dim] f32, rotated, not scaled */
