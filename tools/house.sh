@@ -60,6 +60,7 @@ house_install_for_build() {
 
 house_install_for_check() {
     house_install_for_build
+    house_install_for_board
     # OpenBLAS is a second opinion in a test; earshot itself does not use it.
     house_install clang clang-format clang-tidy cppcheck shellcheck python3 libopenblas-dev
     # The sanitizers' and libFuzzer's runtime is a package of its own in newer distributions.
@@ -87,6 +88,12 @@ house_fetch_gpiod2() {
         echo "libgpiod 2 cannot be fetched from PyPI: the tests of gpio_v2.c are skipped" >&2
     fi
     rm -rf "$log" "$folder"
+}
+
+# What the virtual board needs; where it cannot be had, its tests are skipped.
+house_install_for_board() {
+    (house_install qemu-system-arm gcc-aarch64-linux-gnu debian-archive-keyring) ||
+        echo "the virtual board's tests will be skipped"
 }
 
 # house_build PRESET [TARGET...]: configures and builds into build/PRESET.
