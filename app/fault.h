@@ -2,7 +2,7 @@
  *
  *   es_fault_install();          asserts and deadly signals: dark, then as they would have been
  *
- * A released line may stay lit on some boards, so that a crash would show "listening" until somebody
+ * A released line may stay lit on some boards: a crash would then show "listening" until somebody
  * looks. Main thread, once. */
 #pragma once
 

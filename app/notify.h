@@ -1,6 +1,6 @@
 /* notify.h - what systemd is told about this process: its three-line protocol, without its library.
  *
- *   es_notify_open(&notify, getenv("NOTIFY_SOCKET"), getenv("WATCHDOG_USEC"), getenv("WATCHDOG_PID"));
+ *   es_notify_open(&notify, notify_socket, watchdog_us, watchdog_pid, &error);     environment
  *   es_notify_send(&notify, "READY=1");                      after warm-up
  *   es_notify_send(&notify, "WATCHDOG=1");                   only on progress (supervisor.h)
  *   es_notify_send(&notify, "STATUS=%s", line);

@@ -5,8 +5,8 @@
  *
  * A board without a battery starts in the past and learns the time from the network, minutes or
  * days later, or never. Until the kernel says that its clock is synchronised, stamps count from the
- * start and carry the boot's id; then, and whenever somebody sets the clock, they are put right, and a
- * line says so. Zero is the empty state. next is pure. Control thread. */
+ * start and carry the boot's id; then, and whenever somebody sets the clock, they are put right,
+ * and a line says so. Zero is the empty state. next is pure. Control thread. */
 #pragma once
 
 #include <stdbool.h>

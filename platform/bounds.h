@@ -130,8 +130,8 @@
  * would be memory that a board needs for its model. */
 #define ES_LIVE_POSITIONS_MAX ES_CADENCE_POSITIONS_MAX
 #define ES_LIVE_SLICE_MS 100u /* the engine thread looks up, at the latest */
-/* Audio that waits longer is old news: a person has looked up and away. Stalls of an SD card or of a
- * GPU that changes its clocks last for seconds and are caught up in larger chunks before that. */
+/* Audio that waits longer is old news: a person has looked up and away. Stalls of an SD card or of
+ * a GPU that changes its clocks last for seconds and are caught up in larger chunks before that. */
 #define ES_LAG_DROP_MS 8000u
 #define ES_LAG_KEEP_MS 1000u /* behind a drop: not at once the next one */
 /* From SIGTERM to the last byte in a second: decoding what waits may take this much of it, ... */

@@ -10,8 +10,8 @@
 
 enum es_log_level { ES_LOG_ERROR, ES_LOG_WARNING, ES_LOG_INFO };
 
-/* Lines of a higher level are dropped from here on; ES_LOG_INFO, all of them, at first. Main thread,
- * at start. */
+/* Lines of a higher level are dropped from here on; ES_LOG_INFO, all of them, at first. Main
+ * thread, at start. */
 void es_log_limit(enum es_log_level level);
 
 void es_log(enum es_log_level level, const char *format, ...) ES_PRINTF(2, 3);
