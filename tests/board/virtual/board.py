@@ -20,6 +20,7 @@ import judge_full
 import judge_hear
 import judge_killed
 import judge_mute
+import judge_named
 import judge_overrun
 import judge_replug
 import judge_slow
@@ -30,7 +31,7 @@ import rootfs
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
 SHORT_JUDGES = [judge_hear, judge_mute, judge_replug, judge_overrun, judge_stuck, judge_killed]
-JUDGES = [judge_bench, *SHORT_JUDGES, judge_busy, judge_dead, judge_slow, judge_full]
+JUDGES = [judge_bench, judge_named, *SHORT_JUDGES, judge_busy, judge_dead, judge_slow, judge_full]
 MODULES = ["soundcore", "snd", "snd-timer", "snd-pcm", "snd-aloop"]
 TOOLS = ["gpioget", "gpioset", "arecord"]
 
