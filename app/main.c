@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-// clang-format off: one to a line
+/* clang-format off */
 static const struct es_command *const commands[] = {
     &es_command_transcribe,
     &es_command_plan,
@@ -21,7 +21,7 @@ static const struct es_command *const commands[] = {
     &es_command_journal,
 #endif
 };
-// clang-format on
+/* clang-format on */
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 
 static enum es_status print(const char *text, struct es_error *error) {

@@ -342,7 +342,8 @@ ES_TEST("hours of audio: nothing is lost without a fault, and with faults nothin
     if (fault_count == 0) {
         ES_EXPECT_EQ(rig.appliance.capture_report.lost_samples, 0);
         ES_EXPECT_EQ(rig.appliance.live_report.gap_count, 0);
-        ES_EXPECT_NEAR((double)drift_ms(), 0, 150);
+        /* A position that is not whole yet, what the resampler holds, and a tick. */
+        ES_EXPECT_NEAR((double)drift_ms(), 0, 130.0 + rig.setup.tick_ms);
     }
 #ifndef ES_UNDER_SANITIZER
     ES_EXPECT_EQ(resident_pages(), pages);
