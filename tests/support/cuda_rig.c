@@ -113,9 +113,13 @@ static size_t weights_bytes(const struct es_model *model) {
 static enum es_status place(struct es_cuda *cuda, const struct es_model *model,
                             const struct es_weights *host, void *memory, struct es_weights *weights,
                             struct es_error *error) {
+    /* Kept until the next one: where the wait below fails, the copy may still be on its way. */
+    static char *staging;
     size_t bytes = weights_bytes(model);
+    free(staging);
+    staging = calloc(1, bytes);
     struct packing packing = {
-        .host = host, .staging = calloc(1, bytes), .memory = memory, .weights = weights};
+        .host = host, .staging = staging, .memory = memory, .weights = weights};
     ES_EXPECT(packing.staging != NULL && memory != NULL);
     ES_EXPECT_EQ(es_weights_walk(model, visit, &packing), ES_OK);
     ES_EXPECT(packing.used_bytes <= bytes);
@@ -124,7 +128,6 @@ static enum es_status place(struct es_cuda *cuda, const struct es_model *model,
     if (status == ES_OK) {
         status = es_cuda_wait(cuda, error);
     }
-    free(packing.staging);
     return status;
 }
 
