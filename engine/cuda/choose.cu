@@ -202,5 +202,7 @@ enum es_status es_cuda_choose(const struct es_cuda_ops *ops, const struct es_cud
     uint32_t block_count_max = params.job.pair_count < ES_CUDA_CHOOSE_BLOCK_COUNT_MAX
                                    ? params.job.pair_count
                                    : ES_CUDA_CHOOSE_BLOCK_COUNT_MAX;
-    return es_linear_launch(ops, &kernels, &params.job, block_count_max, &params, error);
+    return es_linear_launch(ops, &kernels, &params.job, block_count_max, &params,
+                            (uint64_t)embedding->vocab_size * embedding->stride * sizeof(uint16_t),
+                            error);
 }

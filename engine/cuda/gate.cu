@@ -76,14 +76,15 @@ enum es_status es_cuda_gate(const struct es_cuda_ops *ops, const struct es_cuda_
     params.map.w3 = (const uint16_t *)op->w3->data;
     params.map.stride = op->w1->stride;
     params.map.hidden_dim = hidden_dim;
+    const uint64_t moved_bytes = 2u * (uint64_t)op->w1->out_dim * op->w1->stride * sizeof(uint16_t);
     for (uint32_t row = 0; row < op->row_count; row += params.job.row_count) {
         if (es_linear_take_rows(ops, &params.job, op->row_count - row) == 0) {
             return es_linear_too_wide(ops, "gate", dim, error);
         }
         params.job.x = op->x + (size_t)row * dim;
         params.map.out = op->out + (size_t)row * hidden_dim;
-        enum es_status status =
-            es_linear_launch(ops, &kernels, &params.job, params.job.pair_count, &params, error);
+        enum es_status status = es_linear_launch(ops, &kernels, &params.job, params.job.pair_count,
+                                                 &params, moved_bytes, error);
         if (status != ES_OK) {
             return status;
         }

@@ -55,7 +55,8 @@ static inline enum es_status es_linear_too_wide(const struct es_cuda_ops *ops, c
 static inline enum es_status es_linear_launch(const struct es_cuda_ops *ops,
                                               const struct es_linear_kernels *kernels,
                                               struct es_linear_job *job, uint32_t block_count_max,
-                                              void *params, struct es_error *error) {
+                                              void *params, uint64_t moved_bytes,
+                                              struct es_error *error) {
     const uint32_t warps = ES_LINEAR_GROUP_WARPS;
     const struct es_cuda_kernel *kernel = &kernels->any;
     uint32_t load_count = 4;
@@ -81,6 +82,7 @@ static inline enum es_status es_linear_launch(const struct es_cuda_ops *ops,
     grid.thread_count = ES_LINEAR_THREADS;
     grid.shared_bytes = es_linear_shared_bytes(job);
     grid.is_dependent = true;
+    grid.moved_bytes = moved_bytes;
     /* As much as there is, so that a later call cannot take away what a recorded one needs. */
     enum es_status status = es_cuda_kernel_allow(
         ops->cuda, kernel, ops->cuda->shared_block_bytes_max - ES_LINEAR_STATIC_BYTES, error);

@@ -113,14 +113,15 @@ enum es_status es_cuda_project(const struct es_cuda_ops *ops, const struct es_cu
     params.map.has_gelu = op->has_gelu;
     params.map.y_slot_count = op->y_slot_count;
     params.map.state = ops->state;
+    const uint64_t moved_bytes = (uint64_t)op->w->out_dim * op->w->stride * sizeof(uint16_t);
     for (uint32_t row = 0; row < op->row_count; row += params.job.row_count) {
         if (es_linear_take_rows(ops, &params.job, op->row_count - row) == 0) {
             return es_linear_too_wide(ops, "project", op->w->in_dim, error);
         }
         params.job.x = op->x + (size_t)row * op->x_row_floats;
         params.map.row_first = row;
-        enum es_status status =
-            es_linear_launch(ops, &kernels, &params.job, params.job.pair_count, &params, error);
+        enum es_status status = es_linear_launch(ops, &kernels, &params.job, params.job.pair_count,
+                                                 &params, moved_bytes, error);
         if (status != ES_OK) {
             return status;
         }

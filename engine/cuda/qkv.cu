@@ -186,6 +186,8 @@ enum es_status es_cuda_qkv(const struct es_cuda_ops *ops, const struct es_cuda_q
     params.map.keys = (__half *)op->keys;
     params.map.values = (__half *)op->values;
     params.map.state = ops->state;
+    const uint64_t moved_bytes =
+        (uint64_t)(op->wq->out_dim + 2u * op->wk->out_dim) * op->wq->stride * sizeof(uint16_t);
     for (uint32_t row = 0; row < op->row_count; row += params.job.row_count) {
         if (es_linear_take_rows(ops, &params.job, op->row_count - row) == 0) {
             return es_linear_too_wide(ops, "qkv", op->wq->in_dim, error);
@@ -193,8 +195,8 @@ enum es_status es_cuda_qkv(const struct es_cuda_ops *ops, const struct es_cuda_q
         params.job.x = op->x + (size_t)row * op->wq->in_dim;
         params.map.row_first = row;
         params.map.job_row_count = params.job.row_count;
-        enum es_status status =
-            es_linear_launch(ops, &kernels, &params.job, params.job.pair_count, &params, error);
+        enum es_status status = es_linear_launch(ops, &kernels, &params.job, params.job.pair_count,
+                                                 &params, moved_bytes, error);
         if (status != ES_OK) {
             return status;
         }
