@@ -263,7 +263,8 @@ static void expect_books(enum soak_fault fault, const struct before *before) {
                      es_state_name(state), RECOVERY_MS / 1000u);
     }
     int64_t moved_ms = drift_ms() - before->drift_ms;
-    if (moved_ms > 150 || moved_ms < -150) {
+    int64_t bound_ms = 130 + 2 * (int64_t)rig.setup.tick_ms;
+    if (moved_ms > bound_ms || moved_ms < -bound_ms) {
         es_test_fail(__FILE__, __LINE__, "%s: recording time is off by %lld ms more", names[fault],
                      (long long)moved_ms);
     }
