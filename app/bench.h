@@ -8,8 +8,8 @@
  *   es_bench_measure_mel(&bench);
  *
  * The engine's calls are timed at its seam, by operations that wrap the real ones: wall time of the
- * host, from the call to the token. A GPU works behind the caller's back; so a live pass has parts in
- * which encoder and decoder are waited for one by one (the figures of each), and frames as the
+ * host, from the call to the token. A GPU works behind the caller's back; so a live pass has parts
+ * in which encoder and decoder are waited for one by one (the figures of each), and frames as the
  * product runs them, mel in to token out. The audio is synthetic (a tone that comes and goes in
  * noise) unless a recording is given, which then repeats. A pass ends after `seconds` of audio or
  * at a limit of time; the report says how much it saw. Main thread. */

@@ -9,8 +9,8 @@
 /* The backend that was booted works on a GPU. The rest is called only then. */
 bool es_bench_has_gpu(const struct es_bench *bench);
 
-/* Reads all of the model's device memory pass_count times: seconds of each pass; sets read_bytes and
- * cache_bytes. */
+/* Reads all of the model's device memory pass_count times: seconds of each pass; sets read_bytes
+ * and cache_bytes. */
 ES_MUST_CHECK enum es_status es_bench_gpu_read(struct es_bench *bench, double *pass_s,
                                                uint32_t pass_count, struct es_error *error);
 

@@ -76,7 +76,7 @@ static void work_out(const struct es_bench *bench, struct figures *f) {
     f->is_cached = bench->step_bytes < (double)bench->cache_bytes;
 }
 
-/* -- as text ------------------------------------------------------------------------------------ */
+/* -- as text ----------------------------------------------------------------------------------- */
 
 static void print_machine(const struct es_bench *bench, struct es_output *output,
                           const struct figures *f) {
@@ -208,7 +208,7 @@ static void print_text(const struct es_bench *bench, struct es_output *output,
     print_kernels(bench, output);
 }
 
-/* -- as JSON ------------------------------------------------------------------------------------ */
+/* -- as JSON ----------------------------------------------------------------------------------- */
 
 static void print_json_kernels(const struct es_bench *bench, struct es_output *output) {
     es_output_text(output, ",\"kernels\":[");

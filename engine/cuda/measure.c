@@ -43,7 +43,7 @@ static enum es_status time_graph(struct es_cuda *cuda, const struct es_cuda_grap
     return status;
 }
 
-/* -- the ceiling -------------------------------------------------------------------------------- */
+/* -- the ceiling ------------------------------------------------------------------------------- */
 
 static void list_chunks(const struct es_arena *arena, struct es_cuda_probe *probe) {
     for (uint32_t i = 0; i < arena->plan->chunk_count; i++) {
@@ -101,7 +101,7 @@ enum es_status es_cuda_measure_read(struct es_cuda *cuda, const struct es_arena 
     return status;
 }
 
-/* -- kernel by kernel --------------------------------------------------------------------------- */
+/* -- kernel by kernel -------------------------------------------------------------------------- */
 
 static enum es_status capture_run(struct es_cuda *cuda, const struct es_cuda_measured_run *run,
                                   struct es_cuda_graph *graph, struct es_error *error) {

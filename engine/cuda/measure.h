@@ -37,7 +37,8 @@ struct es_cuda_measured_run {
     enum es_status (*enqueue)(void *context, struct es_error *error);
 };
 
-/* Appends a row for the whole run and one per kernel of it to measured [ES_CUDA_MEASURE_COUNT_MAX]. */
+/* Appends a row for the whole run and one per kernel of it to measured
+ * [ES_CUDA_MEASURE_COUNT_MAX]. */
 ES_MUST_CHECK enum es_status es_cuda_measure_run(struct es_cuda *cuda,
                                                  const struct es_cuda_measured_run *run,
                                                  struct es_cuda_measured *measured,

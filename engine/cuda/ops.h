@@ -218,8 +218,8 @@ ES_MUST_CHECK enum es_status es_cuda_mel(const struct es_cuda_ops *ops,
                                          const struct es_cuda_mel *op, struct es_error *error);
 
 /* The end of an encoder run: encoder_frame += frame_count, embeddings_written += position_count.
- * The histories of the two convolutions (last `*_rows` rows) move to the front of their buffers, ready
- * for a next run of any length. */
+ * The histories of the two convolutions (last `*_rows` rows) move to the front of their buffers,
+ * ready for a next run of any length. */
 struct es_cuda_advance {
     uint32_t frame_count, position_count;
     float *mel_frames; /* [2 + n, bin_count] */

@@ -5,9 +5,9 @@
  *   if (!es_patience_sees(&patience, &output->position, p)) { block; }
  *   es_patience_end(&patience);                               learns how long it took
  *
- * A thread that blocks on the driver is woken tens of microseconds late, one that spins burns a core
- * for the whole step. The steps of a stream take nearly the same time: so sleep until shortly before
- * the usual end, look at the word for a moment, and leave what takes longer (or fails) to a wait
+ * A thread that blocks on the driver is woken tens of microseconds late, one that spins burns a
+ * core for the whole step. The steps of a stream take nearly the same time: so sleep until shortly
+ * before the usual end, look at the word for a moment, and leave what takes longer (or fails) to a wait
  * that blocks. Engine thread. */
 #pragma once
 

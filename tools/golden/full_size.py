@@ -104,7 +104,7 @@ def main():
     parser.add_argument("--delay-ms", type=int, default=480)
     parser.add_argument("--backend", default="cuda")
     parser.add_argument("--earshot", default=os.path.join(ROOT, "build/release/earshot"))
-    parser.add_argument("--stages", default=os.path.join(ROOT, "build/release/earshot-stages"))
+    parser.add_argument("--stages", default=os.path.join(ROOT, "build/check/earshot-stages"))
     parser.add_argument("--device", default="cuda", help="where transformers runs (cuda)")
     parser.add_argument("--json", help="writes the figures there")
     options = parser.parse_args()
