@@ -7,8 +7,8 @@
  *
  * A thread that blocks on the driver is woken tens of microseconds late, one that spins burns a
  * core for the whole step. The steps of a stream take nearly the same time: so sleep until shortly
- * before the usual end, look at the word for a moment, and leave what takes longer (or fails) to a wait
- * that blocks. Engine thread. */
+ * before the usual end, look at the word for a moment, and leave what takes longer (or fails) to a
+ * wait that blocks. Engine thread. */
 #pragma once
 
 #include <stdbool.h>
