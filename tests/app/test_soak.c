@@ -301,8 +301,8 @@ static void tell_figures(uint32_t minutes, uint64_t pages, uint64_t end_pages, u
                  (unsigned long long)capture->muted_samples);
     es_test_note("resident pages after the first minute %llu, at the end %llu; recording time is "
                  "%lld ms from the world's; %u times WATCHDOG=1",
-                 (unsigned long long)pages, (unsigned long long)end_pages,
-                 (long long)drift_ms(), rig.watchdog_count);
+                 (unsigned long long)pages, (unsigned long long)end_pages, (long long)drift_ms(),
+                 rig.watchdog_count);
     double others_ms = other_cpu_ms(true);
     es_test_note("all threads but the engine's and the main one: %.3f %% of one core",
                  others_ms / (minutes * 60000.0) * 100.0);
