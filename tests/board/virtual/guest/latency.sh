@@ -1,0 +1,14 @@
+# shellcheck shell=sh
+# latency - forty seconds of speech: how long text takes from the sound card to the UART.
+
+listen journal=/run/journal journal_mib=1
+sleep 0.5
+for recording in commands_one_speaker commands_several_speakers digits_one_speaker \
+    digits_several_speakers digits_unheard_voice other_words; do
+    say $recording.flac
+done
+sleep 0.8
+card after
+tasks
+finish
+earshot journal --format jsonl /run/journal >/log/journal 2>&1
