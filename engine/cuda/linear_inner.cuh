@@ -43,9 +43,8 @@ struct es_linear_job {
     uint32_t x_row_floats;
     uint32_t row_count; /* 1..ES_LINEAR_ROW_COUNT_MAX */
     uint32_t in_dim;
-    uint32_t chunk_count;         /* weight rows are so many chunks long */
-    uint32_t pair_count;          /* of weight rows, the last may lack its second */
-    uint32_t prefetch_step_count; /* steps of one unit each, brought into L2 before the wait */
+    uint32_t chunk_count; /* weight rows are so many chunks long */
+    uint32_t pair_count;  /* of weight rows, the last may lack its second */
 };
 
 /* Dynamic shared memory, in this order. */
@@ -129,30 +128,6 @@ template <uint32_t LOAD_COUNT, bool IS_RAGGED, class Map> struct es_linear_strea
         }
     }
 };
-
-/* Brings into L2 what the block will load after its first step, a step of one weight row per
- * thread, in the order in which it is loaded: memory stays busy while the kernel before ends. */
-template <uint32_t LOAD_COUNT, class Map>
-__device__ __forceinline__ void es_linear_prefetch(const struct es_linear_job &job, const Map &map,
-                                                   uint32_t pair_first, uint32_t pair_end) {
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-    const uint32_t chunks = ES_LINEAR_GROUP_WARPS * LOAD_COUNT;
-    const uint32_t rows = ES_LINEAR_GROUP_COUNT * ES_LINEAR_UNIT_ROWS;
-    uint32_t step_count = (job.chunk_count + chunks - 1) / chunks;
-    uint32_t index = rows + threadIdx.x;
-    uint32_t round = index / (rows * step_count);
-    uint32_t step = index / rows % step_count;
-    uint32_t row = 2 * pair_first + round * rows + index % rows;
-    if (threadIdx.x < job.prefetch_step_count && row < min(2 * pair_end, map.row_count())) {
-        uint32_t count = min(chunks, job.chunk_count - step * chunks);
-        const char *from = reinterpret_cast<const char *>(map.weight_row(row)) +
-                           step * chunks * ES_LINEAR_CHUNK * sizeof(uint16_t);
-        asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(from),
-                     "r"((uint32_t)(count * ES_LINEAR_CHUNK * sizeof(uint16_t)))
-                     : "memory");
-    }
-#endif
-}
 
 /* Eight columns of x, zero beyond in_dim. From L2: another kernel that runs on this SM may have
  * brought an older state of the line into L1. */
@@ -274,7 +249,6 @@ __device__ __forceinline__ void es_linear_run(const struct es_linear_job &job, M
         loaded[i] = make_uint4(0, 0, 0, 0);
         stream.load(i, job.chunk_count, loaded[i]);
     }
-    es_linear_prefetch<LOAD_COUNT>(job, map, pair_first, pair_end);
     if (job.norm != nullptr) {
         es_linear_stage_factors(job, shared);
         __syncthreads();

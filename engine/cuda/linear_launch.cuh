@@ -21,8 +21,6 @@ struct es_linear_kernels {
         }                                                                                          \
     }
 
-/* Brought into L2 by each block while the kernel before ends; see docs/PERFORMANCE.md. */
-#define ES_LINEAR_PREFETCH_BYTES (96u << 10)
 #define ES_LINEAR_STATIC_BYTES 1024u /* at least what such a kernel has of static shared memory */
 
 static inline bool es_linear_is_matrix(const struct es_matrix *w) {
@@ -59,20 +57,12 @@ static inline enum es_status es_linear_launch(const struct es_cuda_ops *ops,
                                               struct es_error *error) {
     const uint32_t warps = ES_LINEAR_GROUP_WARPS;
     const struct es_cuda_kernel *kernel = &kernels->any;
-    uint32_t load_count = 4;
     if (job->chunk_count % (6 * warps) == 0) {
         kernel = &kernels->six;
-        load_count = 6;
     } else if (job->chunk_count % (5 * warps) == 0) {
         kernel = &kernels->five;
-        load_count = 5;
     } else if (job->chunk_count % (4 * warps) == 0) {
         kernel = &kernels->four;
-    }
-    job->prefetch_step_count = 0;
-    if (ops->cuda->has_dependent_launch) {
-        job->prefetch_step_count =
-            ES_LINEAR_PREFETCH_BYTES / (load_count * warps * ES_LINEAR_CHUNK * 2);
     }
     struct es_cuda_grid grid = {};
     grid.block_count = ops->cuda->sm_count;

@@ -169,6 +169,12 @@ enum es_status es_cuda_wait(struct es_cuda *cuda, struct es_error *error) {
 
 /* -- kernels ----------------------------------------------------------------------------------- */
 
+/* How much of an SM's cache is shared memory, for every kernel of a graph alike: an SM must run dry
+ * before it can divide its cache anew, and then no kernel starts before its predecessor ended. What
+ * is left is where loads in flight land: more of it made streaming faster (docs/PERFORMANCE.md). A
+ * kernel that needs more shared memory gets it all the same. */
+#define SHARED_CARVEOUT_PERCENT 28
+
 /* Whether the launch is to be done. */
 static bool watch_launch(struct es_cuda_watch *watch, const struct es_cuda_kernel *kernel,
                          const struct es_cuda_grid *grid) {
@@ -196,6 +202,16 @@ enum es_status es_cuda_launch(struct es_cuda *cuda, const struct es_cuda_kernel 
     ES_ASSERT(grid->thread_count > 0);
     if (cuda->watch != NULL && !watch_launch(cuda->watch, kernel, grid)) {
         return ES_OK;
+    }
+    if (cuda->is_recording && cuda->has_dependent_launch) {
+        enum es_status status = ES_CUDA_TRY(
+            cuda, error,
+            func_set_attribute(kernel->function, cudaFuncAttributePreferredSharedMemoryCarveout,
+                               SHARED_CARVEOUT_PERCENT),
+            "dividing the cache for kernel %s", kernel->name);
+        if (status != ES_OK) {
+            return status;
+        }
     }
     const uint32_t block_count_y = grid->block_count_y > 0 ? grid->block_count_y : 1;
     cudaLaunchAttribute attribute = {.id = cudaLaunchAttributeProgrammaticStreamSerialization,

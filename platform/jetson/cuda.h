@@ -45,6 +45,7 @@ struct es_cuda {
     void *stream;               /* cudaStream_t: everything is enqueued here */
     void *green_context;        /* tests with fewer SMs; NULL in the product */
     void *green_destroy;        /* the driver's function that ends it */
+    bool is_recording;          /* between es_cuda_graph_begin and its end */
     bool is_lost;               /* a sticky error was seen: every call fails from now on */
     struct es_cuda_watch *watch; /* borrowed: a benchmark's; NULL in the product */
     int driver_version;          /* 13000: CUDA 13.0 is the newest that the driver knows */

@@ -4,9 +4,11 @@
 /* -- graphs ------------------------------------------------------------------------------------ */
 
 enum es_status es_cuda_graph_begin(struct es_cuda *cuda, struct es_error *error) {
-    return ES_CUDA_TRY(cuda, error,
-                       stream_begin_capture(cuda->stream, cudaStreamCaptureModeThreadLocal),
-                       "graph: beginning to record");
+    enum es_status status = ES_CUDA_TRY(
+        cuda, error, stream_begin_capture(cuda->stream, cudaStreamCaptureModeThreadLocal),
+        "graph: beginning to record");
+    cuda->is_recording = status == ES_OK;
+    return status;
 }
 
 /* Instantiates and uploads what was recorded, so that a launch has nothing left to prepare. */
@@ -39,6 +41,7 @@ static enum es_status make_executable(struct es_cuda *cuda, cudaGraph_t recorded
 enum es_status es_cuda_graph_end(struct es_cuda *cuda, struct es_cuda_graph *graph,
                                  const char *name, struct es_error *error) {
     *graph = (struct es_cuda_graph){0};
+    cuda->is_recording = false;
     cudaGraph_t recorded = NULL;
     enum es_status status = ES_CUDA_TRY(cuda, error, stream_end_capture(cuda->stream, &recorded),
                                         "graph %s: recording it", name);
@@ -51,6 +54,7 @@ enum es_status es_cuda_graph_end(struct es_cuda *cuda, struct es_cuda_graph *gra
 }
 
 void es_cuda_graph_abandon(struct es_cuda *cuda) {
+    cuda->is_recording = false;
     cudaGraph_t recorded = NULL;
     ES_CUDA_DROP(cuda, stream_end_capture(cuda->stream, &recorded));
     if (recorded != NULL) {
