@@ -33,8 +33,8 @@ import rootfs
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
 SHORT_JUDGES = [judge_hear, judge_mute, judge_replug, judge_overrun, judge_stuck, judge_killed]
-JUDGES = [judge_bench, judge_named, *SHORT_JUDGES, judge_latency, judge_busy, judge_dead, judge_slow,
-          judge_full, judge_faults]
+JUDGES = [judge_bench, judge_named, *SHORT_JUDGES, judge_latency, judge_busy, judge_dead,
+          judge_slow, judge_full, judge_faults]
 MODULES = ["soundcore", "snd", "snd-timer", "snd-pcm", "snd-aloop"]
 TOOLS = ["gpioget", "gpioset", "arecord"]
 
