@@ -3,6 +3,7 @@
  *   struct es_cuda_ops ops = linear_rig_ops();
  *   struct linear_rig_map w = linear_rig_map(out_dim, in_dim);
  *   linear_rig_row(&w, x, norm, ada, eps, sums);          a row of W x' in double precision
+ *   linear_rig_spreads(&w, x, norm, ada, eps, spreads);   how large its sums are before they cancel
  *   linear_rig_close(&ops);                               checks the tickets, drops the memory */
 #pragma once
 
@@ -51,10 +52,9 @@ static inline struct linear_rig_map linear_rig_map(uint32_t out_dim, uint32_t in
     return map;
 }
 
-/* sums[o] = sum_k x[k] / rms(x) * norm[k] * (1 + ada[k]) * W[o, k]; no rms without norm. */
-static inline void linear_rig_row(const struct linear_rig_map *map, const float *x,
-                                  const float *norm, const float *ada, double eps, double *sums) {
-    uint32_t dim = map->matrix.in_dim;
+/* x'[k] = x[k] / rms(x) * norm[k] * (1 + ada[k]); no rms without norm. The caller frees it. */
+static inline double *linear_rig_input(uint32_t dim, const float *x, const float *norm,
+                                       const float *ada, double eps) {
     double *row = malloc(dim * sizeof *row);
     double squares = 0.0;
     for (uint32_t k = 0; k < dim; k++) {
@@ -65,6 +65,14 @@ static inline void linear_rig_row(const struct linear_rig_map *map, const float 
         row[k] = (double)x[k] * scale * (norm != NULL ? (double)norm[k] : 1.0) *
                  (ada != NULL ? 1.0 + (double)ada[k] : 1.0);
     }
+    return row;
+}
+
+/* sums[o] = sum_k x'[k] W[o, k] */
+static inline void linear_rig_row(const struct linear_rig_map *map, const float *x,
+                                  const float *norm, const float *ada, double eps, double *sums) {
+    uint32_t dim = map->matrix.in_dim;
+    double *row = linear_rig_input(dim, x, norm, ada, eps);
     for (uint32_t o = 0; o < map->matrix.out_dim; o++) {
         double sum = 0.0;
         for (uint32_t k = 0; k < dim; k++) {
@@ -73,6 +81,39 @@ static inline void linear_rig_row(const struct linear_rig_map *map, const float 
         sums[o] = sum;
     }
     free(row);
+}
+
+/* spreads[o] = sqrt(sum_k (x'[k] W[o, k])^2): what a sum of terms of either sign is as large as, if
+ * it does not happen to cancel. Each term's rounding counts against it; against the sum itself, a
+ * row of one or two numbers that cancel would be off by any factor. */
+static inline void linear_rig_spreads(const struct linear_rig_map *map, const float *x,
+                                      const float *norm, const float *ada, double eps,
+                                      double *spreads) {
+    uint32_t dim = map->matrix.in_dim;
+    double *row = linear_rig_input(dim, x, norm, ada, eps);
+    for (uint32_t o = 0; o < map->matrix.out_dim; o++) {
+        double squares = 0.0;
+        for (uint32_t k = 0; k < dim; k++) {
+            double term = map->values[(size_t)o * dim + k] * row[k];
+            squares += term * term;
+        }
+        spreads[o] = sqrt(squares);
+    }
+    free(row);
+}
+
+/* Of a row: |actual - expected| / |spreads|; infinite where a number is none. */
+static inline double linear_rig_error(const float *actual, const double *expected,
+                                      const double *spreads, size_t count) {
+    double off = 0.0;
+    double all = 0.0;
+    for (size_t i = 0; i < count; i++) {
+        double difference = (double)actual[i] - expected[i];
+        off += difference * difference;
+        all += spreads[i] * spreads[i];
+    }
+    double error = sqrt(off / all);
+    return isfinite(error) ? error : INFINITY;
 }
 
 static inline uint32_t linear_rig_flags(const struct es_cuda_ops *ops) {

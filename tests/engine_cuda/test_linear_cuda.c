@@ -41,6 +41,7 @@ static double check_project(const struct project_case *shape) {
     float *all = malloc(y_floats * sizeof *all);
     float *some = malloc(y_floats * sizeof *some);
     double *expected = malloc(shape->out_dim * sizeof *expected);
+    double *spreads = malloc(shape->out_dim * sizeof *spreads);
     struct es_cuda_project op = {.x = device_rig_put(x, x_floats * sizeof *x),
                                  .x_row_floats = row_floats,
                                  .w = &map.matrix,
@@ -63,15 +64,18 @@ static double check_project(const struct project_case *shape) {
         ES_EXPECT(memcmp(all, some, floats * sizeof *all) == 0);
     }
     for (uint32_t r = 0; r < ROW_COUNT_MAX; r++) {
-        linear_rig_row(&map, x + (size_t)r * row_floats, NULL, NULL, 0.0, expected);
+        const float *row = x + (size_t)r * row_floats;
+        linear_rig_row(&map, row, NULL, NULL, 0.0, expected);
+        linear_rig_spreads(&map, row, NULL, NULL, 0.0, spreads);
         for (uint32_t o = 0; o < shape->out_dim; o++) {
             size_t at = (size_t)r * shape->out_dim + o;
-            expected[o] =
-                project_reference(shape, expected[o], shape->has_bias ? (double)bias[o] : 0.0,
-                                  shape->is_added ? (double)before[at] : 0.0);
+            double with = shape->has_bias ? (double)bias[o] : 0.0;
+            double onto = shape->is_added ? (double)before[at] : 0.0;
+            expected[o] = project_reference(shape, expected[o], with, onto);
+            spreads[o] = sqrt(spreads[o] * spreads[o] + with * with + onto * onto);
         }
-        worst = larger(
-            worst, device_rig_error(all + (size_t)r * shape->out_dim, expected, shape->out_dim));
+        worst = larger(worst, linear_rig_error(all + (size_t)r * shape->out_dim, expected, spreads,
+                                               shape->out_dim));
     }
     free(map.values);
     free(x);
@@ -80,6 +84,7 @@ static double check_project(const struct project_case *shape) {
     free(all);
     free(some);
     free(expected);
+    free(spreads);
     linear_rig_close(&ops);
     return worst;
 }
@@ -170,6 +175,8 @@ static double check_gate(uint32_t dim, uint32_t hidden_dim, bool has_ada) {
     float *some = malloc(out_floats * sizeof *some);
     double *gate = malloc(hidden_dim * sizeof *gate);
     double *up = malloc(hidden_dim * sizeof *up);
+    double *gate_spreads = malloc(hidden_dim * sizeof *gate_spreads);
+    double *spreads = malloc(hidden_dim * sizeof *spreads); /* of up, then of the product */
     struct es_cuda_gate op = {.x = device_rig_put(x, (size_t)ROW_COUNT_MAX * dim * sizeof *x),
                               .norm = device_rig_put(norm, dim * sizeof *norm),
                               .ada = has_ada ? device_rig_put(ada, dim * sizeof *ada) : NULL,
@@ -192,10 +199,16 @@ static double check_gate(uint32_t dim, uint32_t hidden_dim, bool has_ada) {
         const float *row = x + (size_t)r * dim;
         linear_rig_row(&w1, row, norm, has_ada ? ada : NULL, 1e-5, gate);
         linear_rig_row(&w3, row, norm, has_ada ? ada : NULL, 1e-5, up);
+        linear_rig_spreads(&w1, row, norm, has_ada ? ada : NULL, 1e-5, gate_spreads);
+        linear_rig_spreads(&w3, row, norm, has_ada ? ada : NULL, 1e-5, spreads);
         for (uint32_t i = 0; i < hidden_dim; i++) {
-            gate[i] = gate[i] / (1.0 + exp(-gate[i])) * up[i];
+            double open = 1.0 / (1.0 + exp(-gate[i]));
+            double slope = open * (1.0 + gate[i] * (1.0 - open)); /* of silu */
+            spreads[i] = hypot(slope * up[i] * gate_spreads[i], gate[i] * open * spreads[i]);
+            gate[i] *= open * up[i];
         }
-        worst = larger(worst, device_rig_error(all + (size_t)r * hidden_dim, gate, hidden_dim));
+        worst = larger(worst,
+                       linear_rig_error(all + (size_t)r * hidden_dim, gate, spreads, hidden_dim));
     }
     free(w1.values);
     free(w3.values);
@@ -206,6 +219,8 @@ static double check_gate(uint32_t dim, uint32_t hidden_dim, bool has_ada) {
     free(some);
     free(gate);
     free(up);
+    free(gate_spreads);
+    free(spreads);
     linear_rig_close(&ops);
     return worst;
 }

@@ -17,7 +17,6 @@ struct qkv_rig {
     struct es_cuda_ops ops;
     struct linear_rig_map q, k, v;
     float *x, *norm, *q_bias, *v_bias;
-    struct es_rope rope;
     uint64_t turns[64];
     struct es_cuda_qkv op;
 };
@@ -35,7 +34,8 @@ static struct qkv_rig qkv_open(const struct qkv_case *shape, uint32_t row_count)
     rig.norm = device_rig_numbers(shape->dim, 0.2f);
     rig.q_bias = device_rig_numbers(q_dim, 1.0f);
     rig.v_bias = device_rig_numbers(kv_dim, 1.0f);
-    es_rope_init(&rig.rope, shape->head_dim, 1e6, rig.turns);
+    struct es_rope rope; /* borrows the turns, so it ends here: the rig moves to the caller */
+    es_rope_init(&rope, shape->head_dim, 1e6, rig.turns);
     struct es_cuda_stream_state state = {.decoder_position = shape->position};
     device_rig_write(rig.ops.state, &state, sizeof state);
     rig.op = (struct es_cuda_qkv){
@@ -91,6 +91,7 @@ static double check_qkv(const struct qkv_case *shape, uint32_t row_count, double
     float *q = malloc((size_t)row_count * q_dim * sizeof *q);
     uint16_t *halves = malloc(2u * ring * sizeof *halves);
     double *sums = malloc((q_dim + kv_dim) * sizeof *sums);
+    const struct es_rope rope = {.pair_count = shape->head_dim / 2u, .turns = rig.turns};
     double worst = 0.0;
     rig.op.wq = &rig.q.matrix;
     rig.op.wk = &rig.k.matrix;
@@ -107,7 +108,7 @@ static double check_qkv(const struct qkv_case *shape, uint32_t row_count, double
             sums[i] += shape->has_biases ? (double)rig.q_bias[i] : 0.0;
         }
         for (uint32_t h = 0; h < shape->head_count; h++) {
-            rotate(&rig.rope, position, sums + (size_t)h * shape->head_dim);
+            rotate(&rope, position, sums + (size_t)h * shape->head_dim);
         }
         worst = larger(worst, device_rig_error(q + (size_t)r * q_dim, sums, q_dim));
         for (uint32_t part = 0; part < 2; part++) {
@@ -117,7 +118,7 @@ static double check_qkv(const struct qkv_case *shape, uint32_t row_count, double
             }
             for (uint32_t h = 0; h < shape->kv_head_count; h++) {
                 if (part == 0) {
-                    rotate(&rig.rope, position, sums + (size_t)h * shape->head_dim);
+                    rotate(&rope, position, sums + (size_t)h * shape->head_dim);
                 }
                 const uint16_t *slot =
                     halves + part * ring +
