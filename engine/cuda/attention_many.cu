@@ -53,8 +53,9 @@ __device__ __forceinline__ void close_copies() {
     asm volatile("cp.async.commit_group;" ::: "memory");
 }
 
-__device__ __forceinline__ void await_copies() {
-    asm volatile("cp.async.wait_group %0;" ::"n"(STAGE_COUNT - 2) : "memory");
+/* This thread's copies are there but for those of the last `OPEN` groups. */
+template <int OPEN> __device__ __forceinline__ void await_copies() {
+    asm volatile("cp.async.wait_group %0;" ::"n"(OPEN) : "memory");
 }
 
 /* The half's own barrier; 0 is that of the block. */
@@ -262,20 +263,28 @@ run_half(struct running<HEAD_STRIDE> &run, const struct params &p, const struct 
         if (key < end) {
             fetch_tile<HEAD_STRIDE>(p, span, keys, values, key,
                                     shared + (uint32_t)i * STAGE_HALVES * 2u);
+            close_copies();
         }
-        close_copies();
     }
+    /* Every thread has its own copies of this tile, then the half meets: so all copies are there,
+     * and all warps are done with the tile before it, into whose stage the next copies go. No group
+     * is empty, and the last tile waits for all that is open. */
     uint32_t stage = 0;
     uint32_t free_stage = STAGE_COUNT - 1;
     for (int key = begin; key < end; key += HALF_COUNT * KEYS) {
-        await_copies();
-        meet_half(half); /* all have this tile, and are done with the one before it */
+        static_assert(STAGE_COUNT == 3, "one tile may be on its way beside this one");
+        if (key + HALF_COUNT * KEYS < end) {
+            await_copies<1>();
+        } else {
+            await_copies<0>();
+        }
+        meet_half(half);
         const int next = key + (STAGE_COUNT - 1) * HALF_COUNT * KEYS;
         if (next < end) {
             fetch_tile<HEAD_STRIDE>(p, span, keys, values, next,
                                     shared + free_stage * STAGE_HALVES * 2u);
+            close_copies();
         }
-        close_copies();
         if (key + KEYS > low_any && key <= high_any) {
             const uint32_t here = shared + stage * STAGE_HALVES * 2u;
             float scores[KEYS / 8][4];
@@ -343,7 +352,7 @@ __global__ static void __launch_bounds__(THREAD_COUNT)
                               (uint32_t)__cvta_generic_to_shared(memory) +
                                   half * STAGE_COUNT * STAGE_HALVES * 2u);
     }
-    asm volatile("cp.async.wait_all;" ::: "memory");
+    await_copies<0>();
     __syncthreads();
     float *other = (float *)memory;
     float *other_sums = other + BLOCK_ITEMS * HEAD_STRIDE;
