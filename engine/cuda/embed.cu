@@ -52,7 +52,7 @@ enum es_status es_cuda_embed(const struct es_cuda_ops *ops, const struct es_cuda
     grid.block_count = (op->embedding->dim + THREAD_COUNT - 1) / THREAD_COUNT;
     grid.block_count_y = op->row_count;
     grid.thread_count = THREAD_COUNT;
-    grid.is_dependent = true;
+    grid.is_dependent = false; /* the first of a run: see grid.cuh */
     const struct es_cuda_stream_state *state = ops->state;
     void *args[] = {(void *)op, (void *)op->embedding, (void *)&state};
     return es_cuda_launch(ops->cuda, &kernel, &grid, args, error);

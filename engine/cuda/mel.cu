@@ -32,7 +32,7 @@ enum es_status es_cuda_mel(const struct es_cuda_ops *ops, const struct es_cuda_m
     struct es_cuda_grid grid = {};
     grid.block_count = (count + THREAD_COUNT - 1) / THREAD_COUNT;
     grid.thread_count = THREAD_COUNT;
-    grid.is_dependent = true;
+    grid.is_dependent = false; /* the first of a run: see grid.cuh */
     void *args[] = {(void *)&op->mel, (void *)&frames, (void *)&count};
     return es_cuda_launch(ops->cuda, &kernel, &grid, args, error);
 }
