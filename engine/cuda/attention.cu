@@ -107,17 +107,6 @@ __device__ __forceinline__ void store_part(const struct params &p, const float *
     }
 }
 
-/* One thread between two barriers of its block: what the block wrote comes before, and what it reads
- * comes after what the holders of earlier tickets wrote. */
-__device__ __forceinline__ uint32_t take_ticket(uint32_t *tickets) {
-    uint32_t taken;
-    asm volatile("atom.add.acq_rel.gpu.global.u32 %0, [%1], 1;"
-                 : "=r"(taken)
-                 : "l"(__cvta_generic_to_global(tickets))
-                 : "memory");
-    return taken;
-}
-
 /* All parts of these items into their result; `first_part` is that of the first split. */
 template <int HEAD_STRIDE>
 __device__ __forceinline__ void
@@ -300,7 +289,9 @@ __global__ static void __launch_bounds__(THREAD_COUNT)
     store_part<HEAD_STRIDE>(p, warp_out, warp_sums, item_count, first_part + blockIdx.x);
     __syncthreads();
     if (threadIdx.x == 0) {
-        is_last = take_ticket(p.tickets + blockIdx.y) == span.split_count - 1u;
+        __threadfence(); /* the block's part, which the barrier put before this thread */
+        is_last = atomicAdd(p.tickets + blockIdx.y, 1u) == span.split_count - 1u;
+        __threadfence(); /* the other blocks' parts, for all who pass the next barrier */
     }
     __syncthreads();
     if (!is_last) {
