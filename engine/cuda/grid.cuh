@@ -13,7 +13,7 @@
  * kernel back to the last one that was launched in full order. The first kernel of an encoder run
  * (mel.cu) and of a decoder run (embed.cu) is. So what no kernel of a run writes but its last, the
  * stream's counters, and what only earlier runs wrote, older keys and values, may be read before
- * the wait; attention does. */
+ * the wait. */
 #pragma once
 
 __device__ __forceinline__ void es_grid_release() {
