@@ -17,6 +17,7 @@
 #define PREFILL_COUNT 7u
 #define PARTS_POSITIONS 800u /* a minute of steps behind the prompt */
 #define FULL_POSITIONS 200u
+#define FILE_SECONDS_MAX 60u /* hours bring a file nothing new */
 #define POSITIONS_PER_10_MIN 7500u
 
 /* The wrapped seam has no context of its own. */
@@ -276,8 +277,12 @@ static enum es_status run_pass(struct es_bench *bench, bool is_live, double *aud
     bench->step_count = 0;
     bench->phase = is_live ? ES_BENCH_PARTS : ES_BENCH_FILE;
     uint32_t block_samples = is_live ? ES_POSITION_SAMPLES : pipeline->block_samples;
-    uint64_t sample_count = (uint64_t)bench->options.seconds * ES_SAMPLE_RATE;
-    uint64_t limit_ns = ES_BENCH_PASS_NS_MAX(bench->options.seconds);
+    uint32_t seconds = bench->options.seconds;
+    if (!is_live && seconds > FILE_SECONDS_MAX) {
+        seconds = FILE_SECONDS_MAX;
+    }
+    uint64_t sample_count = (uint64_t)seconds * ES_SAMPLE_RATE;
+    uint64_t limit_ns = ES_BENCH_PASS_NS_MAX(seconds);
     uint64_t start_ns = es_clock_ns();
     uint64_t next_ns = start_ns;
     enum es_status status = es_pipeline_start(pipeline, &options, error);
