@@ -99,7 +99,7 @@ static void run_bench(struct bench *bench) {
 }
 
 /* One head of one row in double precision, from the same f16 keys and values. Returns its spread,
- * which roundings count against (against `out`, values or scores that cancel are off by any factor):
+ * which roundings count against (against `out`, what cancels would be off by any factor):
  * the root of the squares of weight * value, each times 1 + the squares of its score's terms. */
 static double reference(const struct bench *bench, uint32_t row, uint32_t head, double *out) {
     const struct es_cuda_attention *op = &bench->op;
