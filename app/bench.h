@@ -19,7 +19,7 @@
 #include "engine/cpu/profile.h"
 
 struct es_bench_options {
-    uint32_t seconds;     /* of audio in each pass, at most */
+    uint32_t seconds;     /* of audio in the live pass, at most; of a file's, 60 at most */
     bool is_paced;        /* a live frame every 80 ms, as a microphone gives them: clocks fall
                            * between them */
     const float *samples; /* borrowed: the audio, NULL for a synthetic one */
