@@ -106,8 +106,8 @@ static void bench_linear(struct es_pool *pool) {
         float *y = random_floats((size_t)ROWS_MAX * OUTPUTS);
         printf("%5u inputs:", inputs[i]);
         for (uint32_t r = 0; r < sizeof rows / sizeof rows[0]; r++) {
-            struct product p = {pool,   {halves, OUTPUTS, inputs[i], ES_DTYPE_BF16}, wide, x, y,
-                                rows[r]};
+            struct product p = {
+                pool, {halves, OUTPUTS, inputs[i], ES_DTYPE_BF16, inputs[i]}, wide, x, y, rows[r]};
             const double operations = 2.0 * (double)count * rows[r];
             printf("  %u rows %.0f", rows[r], gflops(run_linear, &p, operations));
 #ifdef ES_BENCH_OPENBLAS
