@@ -332,6 +332,20 @@ static enum es_status open_all(struct es_appliance *appliance, struct es_error *
     return status;
 }
 
+/* The card is asked for the first time before the freeze: what libraries take for it (alsa-lib, the
+ * resampler) is boot's, and READY finds the microphone's state known. A card that keeps one waiting
+ * is not waited for long. */
+static void await_first_look(struct es_appliance *appliance) {
+    const uint64_t end_ns = es_clock_ns() + ES_CARD_FIRST_LOOK_MS * 1000000ull;
+    for (;;) {
+        es_capture_report(appliance->capture, &appliance->capture_report);
+        if (appliance->capture_report.turn_count > 0 || es_clock_ns() >= end_ns) {
+            return;
+        }
+        es_clock_sleep_until(es_clock_ns() + 1000000u);
+    }
+}
+
 enum es_status es_appliance_open(struct es_appliance *appliance,
                                  const struct es_appliance_options *options,
                                  struct es_error *error) {
@@ -362,7 +376,7 @@ enum es_status es_appliance_open(struct es_appliance *appliance,
                           "not synchronised; times count from the start (boot %016llx)",
                           (unsigned long long)appliance->boot_id);
     }
-    es_capture_report(appliance->capture, &appliance->capture_report);
+    await_first_look(appliance);
     if (appliance->capture_report.realtime_note.text[0] != '\0') {
         es_log(ES_LOG_WARNING, "%s", appliance->capture_report.realtime_note.text);
     }

@@ -136,7 +136,8 @@
 #define ES_LAG_KEEP_MS 1000u /* behind a drop: not at once the next one */
 /* From SIGTERM to the last byte in a second: decoding what waits may take this much of it, ... */
 #define ES_STOP_FINISH_MS 800u
-#define ES_STOP_DRAIN_MS 150u /* ... and handing it over that much */
+#define ES_CARD_FIRST_LOOK_MS 300u /* at start; a sound card opens in some ten milliseconds */
+#define ES_STOP_DRAIN_MS 150u      /* ... and handing it over that much */
 
 /* One pass of `earshot bench`: three minutes, or an eighth of the audio where that is more. */
 #define ES_BENCH_PASS_NS_MAX(seconds)                                                              \
