@@ -23,6 +23,7 @@ static size_t layer_elements(const struct es_stack *shape, uint32_t slot_count) 
 /* Small regions pack well into chunks, and the plan stays readable: a quarter of a chunk each. */
 static uint32_t layers_per_region(const struct es_cuda_rings_size *size) {
     size_t layer_bytes = layer_elements(size->shape, size->slot_count) * sizeof(uint16_t);
+    ES_ASSERT(layer_bytes > 0); /* es_backend_cuda_check lets no wider head through */
     size_t count = ES_CHUNK_BYTES_MAX / 4u / layer_bytes;
     return count == 0                         ? 1u
            : count < size->shape->layer_count ? (uint32_t)count
