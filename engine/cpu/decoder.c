@@ -75,19 +75,8 @@ static void run_layers(struct es_decoder *decoder, uint32_t row_count) {
     struct es_transformer *stack = &decoder->stack;
     es_transformer_begin(stack, row_count);
     for (uint32_t i = 0; i < shape->layer_count; i++) {
-        const struct es_decoder_layer *weights = &decoder->weights->decoder[i];
-        const struct es_transformer_layer layer = {
-            .attention_norm = weights->attention_norm,
-            .wq = &weights->wq,
-            .wk = &weights->wk,
-            .wv = &weights->wv,
-            .wo = &weights->wo,
-            .ffn_norm = weights->ffn_norm,
-            .ada = es_conditioning_layer(&decoder->conditioning, i),
-            .w1 = &weights->w1,
-            .w3 = &weights->w3,
-            .w2 = &weights->w2,
-        };
+        const struct es_layer layer = es_layer_of_decoder(
+            &decoder->weights->decoder[i], es_conditioning_layer(&decoder->conditioning, i));
         es_transformer_layer(stack, i, &layer);
         es_tap_rows(decoder->tap, ES_STAGE_DECODER_LAYER, i, stack->position, stack->x, row_count,
                     shape->dim);

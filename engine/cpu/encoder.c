@@ -43,22 +43,7 @@ const float *es_encoder_push(struct es_encoder *encoder, uint32_t row_count) {
 
     es_transformer_begin(stack, row_count);
     for (uint32_t i = 0; i < shape->layer_count; i++) {
-        const struct es_encoder_layer *weights = &encoder->weights->encoder[i];
-        const struct es_transformer_layer layer = {
-            .attention_norm = weights->attention_norm,
-            .wq = &weights->wq,
-            .wk = &weights->wk,
-            .wv = &weights->wv,
-            .wo = &weights->wo,
-            .wq_bias = weights->wq_bias,
-            .wv_bias = weights->wv_bias,
-            .wo_bias = weights->wo_bias,
-            .ffn_norm = weights->ffn_norm,
-            .w1 = &weights->w1,
-            .w3 = &weights->w3,
-            .w2 = &weights->w2,
-            .w2_bias = weights->w2_bias,
-        };
+        const struct es_layer layer = es_layer_of_encoder(&encoder->weights->encoder[i]);
         es_transformer_layer(stack, i, &layer);
         es_tap_rows(encoder->tap, ES_STAGE_ENCODER_LAYER, i, first_row, stack->x, row_count,
                     shape->dim);

@@ -105,7 +105,7 @@ static void store_rows(const struct es_transformer *stack, const float *rows, fl
 }
 
 static void attend(struct es_transformer *stack, uint32_t layer_index,
-                   const struct es_transformer_layer *layer) {
+                   const struct es_layer *layer) {
     const struct es_stack *shape = stack->shape;
     uint32_t row_count = stack->row_count;
     const struct es_linear_job maps[] = {
@@ -144,7 +144,7 @@ static void attend(struct es_transformer *stack, uint32_t layer_index,
 }
 
 void es_transformer_layer(struct es_transformer *stack, uint32_t layer_index,
-                          const struct es_transformer_layer *layer) {
+                          const struct es_layer *layer) {
     const struct es_stack *shape = stack->shape;
     uint32_t row_count = stack->row_count;
 

@@ -7,14 +7,13 @@
  *   es_transformer_layer(&stack, layer_index, &layer);        stack.x -> stack.x, per layer
  *   es_transformer_end(&stack);                               the positions are used up
  *
- *   x += wo attention(rmsnorm(x, attention_norm)) + bias
- *   x += w2 (silu(w1 h) * w3 h) + bias,   h = rmsnorm(x, ffn_norm) * (1 + ada)
- *
- * The rings hold rotated keys and values, [kv_head][slot][head_dim] per layer; position p lives in
- * slot p % slot_count, so that nothing ever moves. Engine thread only. */
+ * What a layer computes stands in engine/layer.h. The rings hold rotated keys and values,
+ * [kv_head][slot][head_dim] per layer; position p lives in slot p % slot_count, so that nothing
+ * ever moves. Engine thread only. */
 #pragma once
 
 #include "engine/backend.h"
+#include "engine/layer.h"
 #include "engine/rope.h"
 
 /* What es_transformer_layout needs beside the shape. */
@@ -29,17 +28,6 @@ struct es_transformer_size {
 struct es_transformer_layout {
     uint32_t activations_region;
     uint32_t ring_region;
-};
-
-/* One layer of either stack; a missing bias or ada is NULL. */
-struct es_transformer_layer {
-    const float *attention_norm;
-    const struct es_matrix *wq, *wk, *wv, *wo;
-    const float *wq_bias, *wv_bias, *wo_bias;
-    const float *ffn_norm;
-    const float *ada; /* [dim] */
-    const struct es_matrix *w1, *w3, *w2;
-    const float *w2_bias;
 };
 
 struct es_transformer {
@@ -77,5 +65,5 @@ void es_transformer_reset(struct es_transformer *stack, uint64_t first_position)
 
 void es_transformer_begin(struct es_transformer *stack, uint32_t row_count);
 void es_transformer_layer(struct es_transformer *stack, uint32_t layer_index,
-                          const struct es_transformer_layer *layer);
+                          const struct es_layer *layer);
 void es_transformer_end(struct es_transformer *stack);

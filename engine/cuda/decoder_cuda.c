@@ -108,19 +108,8 @@ static enum es_status run_layers(const struct es_cuda_decoder *decoder, uint32_t
     const struct es_cuda_stack *stack = &decoder->stack;
     enum es_status status = ES_OK;
     for (uint32_t i = 0; status == ES_OK && i < shape->layer_count; i++) {
-        const struct es_decoder_layer *weights = &decoder->weights->decoder[i];
-        const struct es_cuda_layer layer = {
-            .attention_norm = weights->attention_norm,
-            .wq = &weights->wq,
-            .wk = &weights->wk,
-            .wv = &weights->wv,
-            .wo = &weights->wo,
-            .ffn_norm = weights->ffn_norm,
-            .ada = decoder->ada + (size_t)i * shape->dim,
-            .w1 = &weights->w1,
-            .w3 = &weights->w3,
-            .w2 = &weights->w2,
-        };
+        const struct es_layer layer = es_layer_of_decoder(&decoder->weights->decoder[i],
+                                                          decoder->ada + (size_t)i * shape->dim);
         status = es_cuda_stack_layer(stack, i, &layer, row_count, error);
         if (status == ES_OK) {
             status = es_cuda_tap_rows(tap, ES_STAGE_DECODER_LAYER, i, first_position, stack->x,

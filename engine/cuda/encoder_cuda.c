@@ -189,22 +189,7 @@ static enum es_status run_layers(const struct run *run) {
     uint64_t first_row = run->first_position * encoder->model->downsample;
     enum es_status status = ES_OK;
     for (uint32_t i = 0; status == ES_OK && i < shape->layer_count; i++) {
-        const struct es_encoder_layer *weights = &encoder->weights->encoder[i];
-        const struct es_cuda_layer layer = {
-            .attention_norm = weights->attention_norm,
-            .wq = &weights->wq,
-            .wk = &weights->wk,
-            .wv = &weights->wv,
-            .wo = &weights->wo,
-            .wq_bias = weights->wq_bias,
-            .wv_bias = weights->wv_bias,
-            .wo_bias = weights->wo_bias,
-            .ffn_norm = weights->ffn_norm,
-            .w1 = &weights->w1,
-            .w3 = &weights->w3,
-            .w2 = &weights->w2,
-            .w2_bias = weights->w2_bias,
-        };
+        const struct es_layer layer = es_layer_of_encoder(&encoder->weights->encoder[i]);
         status = es_cuda_stack_layer(stack, i, &layer, run->row_count, run->error);
         if (status == ES_OK) {
             status = es_cuda_tap_rows(run->tap, ES_STAGE_ENCODER_LAYER, i, first_row, stack->x,

@@ -1,5 +1,6 @@
 #include "engine/cuda/gemm.h"
 #include "engine/cuda/many.h"
+#include "engine/layer.h"
 
 #define OPERATION_COUNT 12u
 #define MATRIX_COUNT_MAX 3u
@@ -14,17 +15,15 @@ struct operation {
 
 /* The four products of a layer. */
 static void add_layer(struct operation *operations, const struct es_stack *shape,
-                      uint32_t row_count, const struct es_matrix *wq, const struct es_matrix *wk,
-                      const struct es_matrix *wv, const struct es_matrix *wo,
-                      const struct es_matrix *w1, const struct es_matrix *w3,
-                      const struct es_matrix *w2) {
+                      uint32_t row_count, const struct es_layer *layer) {
     const uint32_t q = shape->head_count * shape->head_dim;
     const uint32_t kv = shape->kv_head_count * shape->head_dim;
-    operations[0] = (struct operation){row_count, shape->dim, {q, kv, kv}, {wq, wk, wv}};
-    operations[1] = (struct operation){row_count, q, {shape->dim}, {wo}};
-    operations[2] =
-        (struct operation){row_count, shape->dim, {shape->hidden_dim, shape->hidden_dim}, {w1, w3}};
-    operations[3] = (struct operation){row_count, shape->hidden_dim, {shape->dim}, {w2}};
+    operations[0] =
+        (struct operation){row_count, shape->dim, {q, kv, kv}, {layer->wq, layer->wk, layer->wv}};
+    operations[1] = (struct operation){row_count, q, {shape->dim}, {layer->wo}};
+    operations[2] = (struct operation){
+        row_count, shape->dim, {shape->hidden_dim, shape->hidden_dim}, {layer->w1, layer->w3}};
+    operations[3] = (struct operation){row_count, shape->hidden_dim, {shape->dim}, {layer->w2}};
 }
 
 /* Everything that goes through es_cuda_*_many, of one layer of each stack. Without weights the
@@ -34,10 +33,10 @@ static void list_operations(const struct es_model *model, const struct es_weight
                             struct operation operations[OPERATION_COUNT]) {
     static const struct es_weights none;
     const struct es_weights *w = weights != NULL ? weights : &none;
-    const struct es_encoder_layer *encoder =
-        &w->encoder[layer < model->encoder.layer_count ? layer : 0];
-    const struct es_decoder_layer *decoder =
-        &w->decoder[layer < model->decoder.layer_count ? layer : 0];
+    const struct es_layer encoder =
+        es_layer_of_encoder(&w->encoder[layer < model->encoder.layer_count ? layer : 0]);
+    const struct es_layer decoder =
+        es_layer_of_decoder(&w->decoder[layer < model->decoder.layer_count ? layer : 0], NULL);
     const uint32_t dim = model->encoder.dim;
     const uint32_t frames = positions * model->downsample;
     operations[0] = (struct operation){
@@ -47,10 +46,8 @@ static void list_operations(const struct es_model *model, const struct es_weight
         positions, dim * model->downsample, {model->decoder.dim}, {&w->adapter0}};
     operations[3] =
         (struct operation){positions, model->decoder.dim, {model->decoder.dim}, {&w->adapter2}};
-    add_layer(operations + 4, &model->encoder, frames, &encoder->wq, &encoder->wk, &encoder->wv,
-              &encoder->wo, &encoder->w1, &encoder->w3, &encoder->w2);
-    add_layer(operations + 8, &model->decoder, ES_PROMPT_POSITIONS_MAX, &decoder->wq, &decoder->wk,
-              &decoder->wv, &decoder->wo, &decoder->w1, &decoder->w3, &decoder->w2);
+    add_layer(operations + 4, &model->encoder, frames, &encoder);
+    add_layer(operations + 8, &model->decoder, ES_PROMPT_POSITIONS_MAX, &decoder);
 }
 
 static size_t larger(size_t a, size_t b) {

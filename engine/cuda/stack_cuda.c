@@ -82,7 +82,7 @@ es_cuda_stack_init(struct es_cuda_stack *stack, const struct es_cuda_stack_size 
 }
 
 static enum es_status attend(const struct es_cuda_stack *stack, uint32_t layer_index,
-                             const struct es_cuda_layer *layer, uint32_t row_count,
+                             const struct es_layer *layer, uint32_t row_count,
                              struct es_error *error) {
     const struct es_stack *shape = stack->shape;
     const struct es_cuda_rings *rings = &stack->rings;
@@ -131,7 +131,7 @@ static enum es_status attend(const struct es_cuda_stack *stack, uint32_t layer_i
 }
 
 enum es_status es_cuda_stack_layer(const struct es_cuda_stack *stack, uint32_t layer_index,
-                                   const struct es_cuda_layer *layer, uint32_t row_count,
+                                   const struct es_layer *layer, uint32_t row_count,
                                    struct es_error *error) {
     const struct es_stack *shape = stack->shape;
     ES_ASSERT(row_count >= 1 && row_count <= stack->row_count_max);

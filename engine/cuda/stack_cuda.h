@@ -9,17 +9,7 @@
 #pragma once
 
 #include "engine/cuda/rings.h"
-
-/* One layer's weights as both stacks have them; NULL where a stack has none. */
-struct es_cuda_layer {
-    const float *attention_norm;
-    const struct es_matrix *wq, *wk, *wv, *wo;
-    const float *wq_bias, *wv_bias, *wo_bias;
-    const float *ffn_norm;
-    const float *ada; /* [dim] device */
-    const struct es_matrix *w1, *w3, *w2;
-    const float *w2_bias;
-};
+#include "engine/layer.h"
 
 struct es_cuda_stack_size {
     const struct es_stack *shape; /* borrowed */
@@ -62,6 +52,5 @@ es_cuda_stack_init(struct es_cuda_stack *stack, const struct es_cuda_stack_size 
 
 /* x -> x, one layer further. */
 ES_MUST_CHECK enum es_status es_cuda_stack_layer(const struct es_cuda_stack *stack,
-                                                 uint32_t layer_index,
-                                                 const struct es_cuda_layer *layer,
+                                                 uint32_t layer_index, const struct es_layer *layer,
                                                  uint32_t row_count, struct es_error *error);
