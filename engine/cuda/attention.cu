@@ -305,10 +305,6 @@ static uint32_t split_count_max(uint32_t window, uint32_t row_count) {
     return count < SPLIT_COUNT_MAX ? count : SPLIT_COUNT_MAX;
 }
 
-static uint32_t head_stride_of(uint32_t head_dim) {
-    return head_dim <= 32u ? 32u : head_dim <= 64u ? 64u : 128u;
-}
-
 /* Items of one kv head in the largest run that this kernel takes. */
 static uint32_t item_count_max(const struct es_stack *stack, uint32_t row_count_max) {
     uint32_t group = stack->head_count / stack->kv_head_count;
@@ -320,7 +316,8 @@ size_t es_cuda_attention_scratch_bytes(const struct es_stack *stack, uint32_t ro
     size_t parts = (size_t)stack->kv_head_count *
                    tile_count_of(item_count_max(stack, row_count_max)) *
                    split_count_max(stack->window, ITEM_COUNT_MAX);
-    return parts * TILE_ITEMS * (head_stride_of(stack->head_dim) * sizeof(float) + sizeof(float2));
+    return parts * TILE_ITEMS *
+           (es_cuda_head_stride(stack->head_dim) * sizeof(float) + sizeof(float2));
 }
 
 uint32_t es_cuda_attention_ticket_count(const struct es_stack *stack, uint32_t row_count_max) {

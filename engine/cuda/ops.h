@@ -36,6 +36,12 @@ enum es_cuda_flag {
     ES_CUDA_FLAG_KV_OUT_OF_RANGE = 1u << 2, /* a key or value beyond f16: kept at its largest */
 };
 
+/* Numbers from one key or value of a ring to the next: head_dim rounded up to 32, 64 or 128; 0 for
+ * a head that the kernels are not made for. */
+static inline uint32_t es_cuda_head_stride(uint32_t head_dim) {
+    return head_dim <= 32u ? 32u : head_dim <= 64u ? 64u : head_dim <= 128u ? 128u : 0u;
+}
+
 /* Where the stream stands. Device memory; read by kernels, moved on by es_cuda_advance and
  * es_cuda_choose alone, set by reset. */
 struct es_cuda_stream_state {

@@ -6,15 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-uint32_t es_cuda_head_stride(uint32_t head_dim) {
-    for (uint32_t stride = 32u; stride <= 128u; stride *= 2u) {
-        if (head_dim <= stride) {
-            return stride;
-        }
-    }
-    return 0;
-}
-
 /* Of keys and values of one layer. */
 static size_t layer_elements(const struct es_stack *shape, uint32_t slot_count) {
     return 2u * (size_t)shape->kv_head_count * slot_count * es_cuda_head_stride(shape->head_dim);

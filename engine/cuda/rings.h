@@ -38,9 +38,6 @@ struct es_cuda_rings {
     uint32_t first_slot, kept_count; /* what `kept` holds */
 };
 
-/* head_dim rounded up to 32, 64 or 128; 0 for a head that the kernels are not made for. */
-uint32_t es_cuda_head_stride(uint32_t head_dim);
-
 /* The rings go to `kind`, the copy to device memory. */
 void es_cuda_rings_layout(const struct es_cuda_rings_size *size, enum es_mem_kind kind,
                           struct es_plan *plan, struct es_cuda_rings_layout *layout);
