@@ -69,7 +69,7 @@ static void keep(struct es_bench_times *times, uint64_t ns) {
 }
 
 /* Shell sort: qsort may allocate. */
-static void sort(uint64_t *times, uint32_t count) {
+void es_bench_sort(uint64_t *times, uint32_t count) {
     for (uint32_t gap = count / 2u; gap > 0; gap /= 2u) {
         for (uint32_t i = gap; i < count; i++) {
             uint64_t time = times[i];
@@ -91,7 +91,7 @@ uint64_t es_bench_percentile(const struct es_bench *bench, const struct es_bench
     count = count < left ? count : left;
     uint64_t *sorted = es_arena_region(&bench->boot->arena, bench->times_region);
     memcpy(sorted, times->ns + first, count * sizeof *sorted);
-    sort(sorted, count);
+    es_bench_sort(sorted, count);
     double rank = ceil(share * (double)count);
     return sorted[rank < 1.0 ? 0 : (uint32_t)rank - 1u];
 }
@@ -379,7 +379,7 @@ enum es_status es_bench_measure_prefill(struct es_bench *bench, struct es_error 
             return status;
         }
     }
-    sort(times, PREFILL_COUNT);
+    es_bench_sort(times, PREFILL_COUNT);
     bench->prefill_ns = times[PREFILL_COUNT / 2u];
     bench->prefill_positions = PROMPT_POSITIONS;
     return ES_OK;

@@ -106,6 +106,9 @@ ES_MUST_CHECK enum es_status es_bench_measure_live(struct es_bench *bench, struc
 ES_MUST_CHECK enum es_status es_bench_measure_file(struct es_bench *bench, struct es_error *error);
 void es_bench_measure_mel(struct es_bench *bench);
 
+/* Ascending, in place; allocates nothing. */
+void es_bench_sort(uint64_t *times, uint32_t count);
+
 /* The smallest of these times that at least `share` (0..1; 0.5: the median) of them do not exceed,
  * among `count` from `first` on (cut to what is there); 0 when there are none. Sorts a copy in the
  * arena's scratch. */

@@ -53,17 +53,14 @@ static void read_task(void *context, uint32_t task_index, uint32_t worker_index)
 }
 
 static void take_passes(struct es_bench *bench, const double *pass_s) {
-    double total_s[READ_PASS_COUNT];
-    memcpy(total_s, pass_s, sizeof total_s);
-    for (uint32_t i = 1; i < READ_PASS_COUNT; i++) {
-        for (uint32_t place = i; place > 0 && total_s[place - 1u] > total_s[place]; place--) {
-            double later = total_s[place];
-            total_s[place] = total_s[place - 1u];
-            total_s[place - 1u] = later;
-        }
+    uint64_t pass_ns[READ_PASS_COUNT];
+    for (uint32_t i = 0; i < READ_PASS_COUNT; i++) {
+        pass_ns[i] = (uint64_t)(pass_s[i] * 1e9 + 0.5);
     }
-    bench->read_bytes_per_s = (double)bench->read_bytes / total_s[0];
-    bench->read_median_bytes_per_s = (double)bench->read_bytes / total_s[READ_PASS_COUNT / 2u];
+    es_bench_sort(pass_ns, READ_PASS_COUNT);
+    const double bytes = (double)bench->read_bytes;
+    bench->read_bytes_per_s = bytes / (double)pass_ns[0] * 1e9;
+    bench->read_median_bytes_per_s = bytes / (double)pass_ns[READ_PASS_COUNT / 2u] * 1e9;
 }
 
 static void read_on_cpu(struct es_bench *bench, double *pass_s) {
