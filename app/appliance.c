@@ -160,19 +160,24 @@ struct layouts {
     struct es_journal_layout journal;
 };
 
+struct es_boot_options es_appliance_boot_options(const struct es_config *config,
+                                                 double memory_bytes_per_s) {
+    return (struct es_boot_options){.model_directory = config->model,
+                                    .thread_count = config->threads,
+                                    .encode_positions_max = ES_LIVE_POSITIONS_MAX,
+                                    .backend = (enum es_backend_choice)config->backend,
+                                    .kv_memory = (enum es_kv_memory)config->kv_memory,
+                                    .kv_window = config->kv_window,
+                                    .delay_positions = config->delay_ms / ES_POSITION_MS,
+                                    .memory_bytes_per_s = memory_bytes_per_s};
+}
+
 static enum es_status plan(struct es_appliance *appliance, const struct es_board *board,
                            struct layouts *layouts, struct es_error *error) {
     const struct es_config *config = appliance->options.config;
-    struct es_boot_options boot = {.model_directory = config->model,
-                                   .thread_count = config->threads,
-                                   .encode_positions_max = ES_LIVE_POSITIONS_MAX,
-                                   .backend = (enum es_backend_choice)config->backend,
-                                   .kv_memory = (enum es_kv_memory)config->kv_memory,
-                                   .kv_window = config->kv_window,
-                                   .delay_positions = config->delay_ms / ES_POSITION_MS,
-                                   .memory_bytes_per_s =
-                                       es_memory_bytes_per_s_now(board, appliance->options.root),
-                                   .leaves_unfrozen = true};
+    struct es_boot_options boot = es_appliance_boot_options(
+        config, es_memory_bytes_per_s_now(board, appliance->options.root));
+    boot.leaves_unfrozen = true;
     enum es_status status = es_backend_check(boot.backend, error);
     if (status == ES_OK) {
         status = es_boot_plan(&appliance->boot, &boot, error);

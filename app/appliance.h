@@ -73,6 +73,11 @@ struct es_appliance {
     struct es_appliance_said said;
 };
 
+/* What a configuration means for boot: for an appliance, and for the doctor that tries the same.
+ * Borrows from `config`. */
+struct es_boot_options es_appliance_boot_options(const struct es_config *config,
+                                                 double memory_bytes_per_s);
+
 /* Whatever the configuration names and the machine lacks is one line with its remedy, except what
  * may come later: a microphone and a serial line are states, and waited for. On failure everything
  * is closed again. */

@@ -1,6 +1,6 @@
 #include "app/doctor.h"
 
-#include "app/boot.h"
+#include "app/appliance.h"
 #include "board/gpio.h"
 #include "board/journal_file.h"
 #include "board/pad.h"
@@ -255,14 +255,8 @@ void es_doctor_check_model(struct es_doctor *doctor, const struct es_config *con
                            const struct es_board *board) {
     static struct es_boot boot;
     struct es_error error;
-    struct es_boot_options options = {.model_directory = config->model,
-                                      .thread_count = config->threads,
-                                      .encode_positions_max = ES_LIVE_POSITIONS_MAX,
-                                      .backend = (enum es_backend_choice)config->backend,
-                                      .kv_memory = (enum es_kv_memory)config->kv_memory,
-                                      .kv_window = config->kv_window,
-                                      .delay_positions = config->delay_ms / ES_POSITION_MS,
-                                      .memory_bytes_per_s = es_memory_bytes_per_s(board->name)};
+    struct es_boot_options options =
+        es_appliance_boot_options(config, es_memory_bytes_per_s(board->name));
     enum es_status status = es_boot_plan(&boot, &options, &error);
     if (status == ES_OK) {
         uint64_t bytes = ES_PROCESS_ALLOWANCE_BYTES;
