@@ -1,6 +1,7 @@
 #include "app/forecast.h"
 
 #include "tests/support/test.h"
+#include "tools/random_model.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -8,23 +9,11 @@
 
 #define GB 1e9
 
-static const struct es_model real = {
-    .encoder = {1280, 32, 64, 5120, 32, 32, 750, 1e6, 1e-5f},
-    .decoder = {3072, 26, 128, 9216, 32, 8, 8192, 1e6, 1e-5f},
-    .encoder_biases = true,
-    .mel_bin_count = 128,
-    .downsample = 4,
-    .frames_per_position = 8,
-    .log_mel_max = 1.5f,
-    .ada_dim = 32,
-    .vocab_size = 131072,
-};
-
 static struct es_forecast forecast;
 static struct es_error error;
 
 static void make(const char *board) {
-    es_forecast_make(&forecast, &real, ES_DTYPE_BF16, 2, es_memory_bytes_per_s(board));
+    es_forecast_make(&forecast, &es_model_4b, ES_DTYPE_BF16, 2, es_memory_bytes_per_s(board));
 }
 
 ES_TEST("the 4B model's step and encoder run read what was counted by hand") {
@@ -44,7 +33,7 @@ ES_TEST("a board whose memory is too slow for the decoder is refused with the fi
 }
 
 ES_TEST("a window that is smaller makes a step faster") {
-    struct es_model narrow = real;
+    struct es_model narrow = es_model_4b;
     narrow.decoder.window = 1024;
     es_forecast_make(&forecast, &narrow, ES_DTYPE_BF16, 2, es_memory_bytes_per_s("orin-nx-16gb"));
     ES_EXPECT_EQ(es_forecast_check(&forecast, "Jetson Orin NX 16 GB", &error), ES_OK);
@@ -53,9 +42,9 @@ ES_TEST("a window that is smaller makes a step faster") {
 ES_TEST("auto runs the encoder as often as the memory allows") {
     make("thor-128gb");
     ES_EXPECT_EQ(es_forecast_cadence(&forecast), 1);
-    es_forecast_make(&forecast, &real, ES_DTYPE_BF16, 2, 140 * GB); /* 0.69 + 0.2 */
+    es_forecast_make(&forecast, &es_model_4b, ES_DTYPE_BF16, 2, 140 * GB); /* 0.69 + 0.2 */
     ES_EXPECT_EQ(es_forecast_cadence(&forecast), 2);
-    es_forecast_make(&forecast, &real, ES_DTYPE_BF16, 2, 110 * GB);
+    es_forecast_make(&forecast, &es_model_4b, ES_DTYPE_BF16, 2, 110 * GB);
     ES_EXPECT_EQ(es_forecast_cadence(&forecast), 4);
 }
 

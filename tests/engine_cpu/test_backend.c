@@ -5,6 +5,7 @@
 #include "tests/support/random_weights.h"
 #include "tests/support/reference_model.h"
 #include "tests/support/test.h"
+#include "tools/random_model.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -12,19 +13,6 @@
 
 /* f32 sums of a few hundred terms through a dozen layers leave about 1e-6. */
 #define RELATIVE_ERROR_MAX 2e-5
-
-/* Windows far below the prompt; no two dimensions alike; grouped heads in both stacks. */
-static const struct es_model small_windows = {
-    .encoder = {40, 3, 16, 56, 4, 2, 7, 1e6, 1e-5f},
-    .decoder = {36, 2, 12, 44, 6, 3, 5, 1e4, 1e-5f},
-    .encoder_biases = true,
-    .mel_bin_count = 20,
-    .downsample = 4,
-    .frames_per_position = 8,
-    .log_mel_max = 1.5f,
-    .ada_dim = 10,
-    .vocab_size = 101,
-};
 
 /* Windows beyond the prompt, no biases, another downsample factor. */
 static const struct es_model wide_windows = {
@@ -138,12 +126,12 @@ static void compare_model(const struct es_model *model, enum es_dtype dtype,
 }
 
 ES_TEST("a stream 50 times longer than its windows equals the reference without rings") {
-    compare_model(&small_windows, ES_DTYPE_BF16, 300, 6);
+    compare_model(&es_rig_small_windows, ES_DTYPE_BF16, 300, 6);
 }
 
 ES_TEST("matrices of each type give what the reference gives") {
-    compare_model(&small_windows, ES_DTYPE_F32, 100, 1);
-    compare_model(&small_windows, ES_DTYPE_F16, 100, 15);
+    compare_model(&es_rig_small_windows, ES_DTYPE_F32, 100, 1);
+    compare_model(&es_rig_small_windows, ES_DTYPE_F16, 100, 15);
 }
 
 ES_TEST("windows wider than the prompt, the longest delay and no biases equal the reference") {
@@ -157,14 +145,14 @@ ES_TEST("a window of one row equals the reference") {
 ES_TEST("the comparison with the reference notices every planted mistake") {
     struct es_rig rig;
     const struct es_rig_setup setup = {ES_DTYPE_BF16, 11, 1, 8, 0, false, NULL};
-    float *mel = new_mel(&small_windows, 60, 3);
-    es_rig_open(&rig, es_backend_cpu(), &small_windows, &setup);
+    float *mel = new_mel(&es_rig_small_windows, 60, 3);
+    es_rig_open(&rig, es_backend_cpu(), &es_rig_small_windows, &setup);
     const struct es_rig_input input = {mel, 60, 6, 0.0f, NULL, false, false};
     es_rig_run(&rig, &input, 8);
     double weakest = INFINITY;
     for (int mistake = ES_MISTAKE_NONE + 1; mistake < ES_MISTAKE_COUNT; mistake++) {
         struct es_reference reference;
-        es_reference_run(&reference, &small_windows, rig.weights, mel, 60, 6, rig.fed_ids,
+        es_reference_run(&reference, &es_rig_small_windows, rig.weights, mel, 60, 6, rig.fed_ids,
                          (enum es_mistake)mistake);
         double worst = compare_stages(&rig, &reference, false);
         if (!(worst > 10.0 * RELATIVE_ERROR_MAX)) {
@@ -218,7 +206,7 @@ ES_TEST("no bit depends on how positions are grouped into encode calls") {
     const uint32_t groups[] = {2, 3, 7, 64};
     const struct es_rig_setup setup = {ES_DTYPE_BF16, 11, 1, 64, 0, false, NULL};
     for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
-        compare_setups(&small_windows, &setup, 1, &setup, groups[i]);
+        compare_setups(&es_rig_small_windows, &setup, 1, &setup, groups[i]);
         compare_setups(&wide_windows, &setup, 1, &setup, groups[i]);
     }
 }
@@ -226,7 +214,7 @@ ES_TEST("no bit depends on how positions are grouped into encode calls") {
 ES_TEST("no bit depends on the largest encode call that was planned for") {
     const struct es_rig_setup narrow = {ES_DTYPE_BF16, 11, 1, 1, 0, false, NULL};
     const struct es_rig_setup wide = {ES_DTYPE_BF16, 11, 1, 64, 0, false, NULL};
-    compare_setups(&small_windows, &narrow, 1, &wide, 1);
+    compare_setups(&es_rig_small_windows, &narrow, 1, &wide, 1);
     compare_setups(&wide_windows, &narrow, 1, &wide, 64);
 }
 
@@ -234,7 +222,7 @@ ES_TEST("no bit depends on the number of threads") {
     for (uint32_t thread_count = 2; thread_count <= 5; thread_count++) {
         const struct es_rig_setup one = {ES_DTYPE_BF16, 11, 1, 16, 0, false, NULL};
         const struct es_rig_setup many = {ES_DTYPE_BF16, 11, thread_count, 16, 0, false, NULL};
-        compare_setups(&small_windows, &one, 16, &many, 16);
+        compare_setups(&es_rig_small_windows, &one, 16, &many, 16);
         compare_setups(&wide_windows, &one, 16, &many, 16);
     }
 }
@@ -392,22 +380,11 @@ static size_t region_bytes(const struct es_plan *plan, const char *name) {
 }
 
 ES_TEST("the rings of the 4B model are as large as its windows need") {
-    static const struct es_model real = {
-        .encoder = {1280, 32, 64, 5120, 32, 32, 750, 1e6, 1e-5f},
-        .decoder = {3072, 26, 128, 9216, 32, 8, 8192, 1e6, 1e-5f},
-        .encoder_biases = true,
-        .mel_bin_count = 128,
-        .downsample = 4,
-        .frames_per_position = 8,
-        .log_mel_max = 1.5f,
-        .ada_dim = 32,
-        .vocab_size = 131072,
-    };
     const struct es_backend_config config = {.encode_positions_max = 64, .thread_count = 4};
     struct es_plan plan;
     struct es_backend_layout layout;
     es_plan_init(&plan);
-    es_backend_cpu()->layout(&real, &config, &plan, &layout);
+    es_backend_cpu()->layout(&es_model_4b, &config, &plan, &layout);
     ES_EXPECT_EQ(region_bytes(&plan, "encoder kv ring"), 32ull * 2 * (749 + 256) * 2048 * 4);
     ES_EXPECT_EQ(region_bytes(&plan, "decoder kv ring"), 26ull * 2 * 8192 * 1024 * 4);
     es_test_note("%.1f MiB beside the weights",

@@ -21,19 +21,6 @@
 #define CLEAR_MARGIN 0.05f
 #define REPLAY_COUNT 1000u
 
-/* No two dimensions alike, none a multiple of anything; windows far below the prompt. */
-static const struct es_model small_windows = {
-    .encoder = {40, 3, 16, 56, 4, 2, 7, 1e6, 1e-5f},
-    .decoder = {36, 2, 12, 44, 6, 3, 5, 1e4, 1e-5f},
-    .encoder_biases = true,
-    .mel_bin_count = 20,
-    .downsample = 4,
-    .frames_per_position = 8,
-    .log_mel_max = 1.5f,
-    .ada_dim = 10,
-    .vocab_size = 101,
-};
-
 /* Windows beyond the prompt, no biases, another downsample factor. */
 static const struct es_model wide_windows = {
     .encoder = {24, 2, 8, 70, 5, 5, 150, 1e6, 1e-6f},
@@ -197,7 +184,7 @@ static void compare_model(const struct es_model *model, uint32_t position_count,
 
 ES_TEST("odd dimensions, windows below the prompt, rings that wrapped often") {
     open_gpu(0);
-    compare_model(&small_windows, 160, 6, 0, 5);
+    compare_model(&es_rig_small_windows, 160, 6, 0, 5);
     es_cuda_close(&cuda);
 }
 
@@ -225,7 +212,7 @@ ES_TEST("any grouping: a position at a time, in twos and fours, as a file") {
 ES_TEST("a stream that began long ago: phases are exact at position 2^31") {
     open_gpu(0);
     compare_model(&like_the_real, 60, 6, 1ull << 31, 8);
-    compare_model(&small_windows, 60, 6, (1ull << 31) + 5, 8);
+    compare_model(&es_rig_small_windows, 60, 6, (1ull << 31) + 5, 8);
     es_cuda_close(&cuda);
 }
 
@@ -400,11 +387,11 @@ ES_TEST("on 8 and on 16 multiprocessors come the bits of the whole GPU") {
     struct es_rig whole;
     struct es_rig part;
     open_gpu(0);
-    float *mel = new_mel(&small_windows, 60);
+    float *mel = new_mel(&es_rig_small_windows, 60);
     const struct es_rig_input input = {
         .mel = mel, .position_count = 60, .delay_positions = 6, .has_prompt_steps = true};
     uint32_t decision_count = 60u - 38u;
-    run_fresh(&whole, &small_windows, &input, 1);
+    run_fresh(&whole, &es_rig_small_windows, &input, 1);
     int32_t *ids = malloc(decision_count * sizeof *ids);
     float *margins = malloc(decision_count * sizeof *margins);
     ES_EXPECT(ids != NULL && margins != NULL);
@@ -415,7 +402,7 @@ ES_TEST("on 8 and on 16 multiprocessors come the bits of the whole GPU") {
     for (size_t i = 0; i < 2; i++) {
         open_gpu(counts[i]);
         es_test_note("%u multiprocessors", cuda.sm_count);
-        run_fresh(&part, &small_windows, &input, 1);
+        run_fresh(&part, &es_rig_small_windows, &input, 1);
         ES_EXPECT(memcmp(ids, part.ids, decision_count * sizeof *ids) == 0);
         ES_EXPECT(memcmp(margins, part.margins, decision_count * sizeof *margins) == 0);
         es_rig_close(&part);

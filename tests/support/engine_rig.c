@@ -7,6 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+const struct es_model es_rig_small_windows = {
+    .encoder = {40, 3, 16, 56, 4, 2, 7, 1e6, 1e-5f},
+    .decoder = {36, 2, 12, 44, 6, 3, 5, 1e4, 1e-5f},
+    .encoder_biases = true,
+    .mel_bin_count = 20,
+    .downsample = 4,
+    .frames_per_position = 8,
+    .log_mel_max = 1.5f,
+    .ada_dim = 10,
+    .vocab_size = 101,
+};
+
 static void *grow(void *memory, size_t bytes) {
     void *grown = realloc(memory, bytes);
     ES_EXPECT(grown != NULL);

@@ -11,6 +11,9 @@
 
 #include "engine/backend.h"
 
+/* Windows far below the prompt; no two dimensions alike; grouped heads in both stacks. */
+extern const struct es_model es_rig_small_windows;
+
 /* All rows that one stage gave during a run, in order. */
 struct es_rig_track {
     float *rows; /* [row_count, dim] */
