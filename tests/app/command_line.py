@@ -2,6 +2,7 @@
 import array
 import math
 import os
+import resource
 import struct
 import subprocess
 import sys
@@ -62,6 +63,11 @@ class Temporary(unittest.TestCase):
                 file.write(content)
         return path
 
+    def needs_mlock(self):
+        with open(EARSHOT, "rb") as binary:
+            if b"__asan_init" in binary.read():
+                self.skipTest("AddressSanitizer makes mlock do nothing; the release build runs it")
+
     def refused(self, code, *arguments, says=(), **options):
         """One line on stderr that holds all of `says`, this exit code; returns stdout."""
         got, out, err = earshot(*arguments, **options)
@@ -79,6 +85,12 @@ def become_nobody():
     if os.geteuid() == 0:
         os.setgid(65534)
         os.setuid(65534)
+
+
+def little_locked_memory():
+    """For preexec_fn: whoever runs it may lock 64 KiB."""
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, (65536, 65536))
+    become_nobody()  # root passes any limit
 
 
 FLAC_SAMPLES = {}

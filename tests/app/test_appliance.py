@@ -12,7 +12,8 @@ import time
 import unittest
 
 sys.dont_write_bytecode = True
-from command_line import EARSHOT, PATIENCE_S, Temporary, earshot, main  # noqa: E402
+from command_line import (EARSHOT, PATIENCE_S, Temporary, earshot,  # noqa: E402
+                          little_locked_memory, main)
 
 NOBODY = "microphone=no-such-microphone"
 
@@ -137,17 +138,11 @@ class ListenTest(Temporary):
         self.assertIn("earshot: error: no journal is kept: ", err)
 
     def test_memory_that_must_be_locked_and_is_not_ends_it(self):
-        def limit():
-            import resource
-            resource.setrlimit(resource.RLIMIT_MEMLOCK, (65536, 65536))
-            os.setgid(65534)
-            os.setuid(65534)
-        if os.geteuid() != 0:
-            self.skipTest("root alone may lock more than its limit and give that up; run as root")
+        self.needs_mlock()
         done = subprocess.run([EARSHOT, "listen", "--set", NOBODY, "--set", "must_lock=on"],
                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                               stderr=subprocess.PIPE, timeout=PATIENCE_S, check=False,
-                              preexec_fn=limit)
+                              preexec_fn=little_locked_memory)
         self.assertEqual(done.returncode, 4, done.stderr)
         self.assertIn(b"LimitMEMLOCK=infinity", done.stderr)
 

@@ -6,14 +6,13 @@
 import json
 import math
 import os
-import resource
 import shutil
 import signal
 import subprocess
 import time
 
 from command_line import (BRINGUP, EARSHOT, PATIENCE_S, REAL, RECORDINGS, SIX_WORDS, Temporary,
-                          become_nobody, earshot, errors, flac_samples, main, s16, tone, wav)
+                          earshot, errors, flac_samples, little_locked_memory, main, s16, tone, wav)
 
 
 class Commands(Temporary):
@@ -170,15 +169,8 @@ class Transcripts(Temporary):
                      says="line 2")
 
     def test_a_limit_on_locked_memory_is_one_warning(self):
-        with open(EARSHOT, "rb") as binary:
-            if b"__asan_init" in binary.read():
-                self.skipTest("AddressSanitizer makes mlock do nothing; the release build runs it")
-
-        def limit():
-            resource.setrlimit(resource.RLIMIT_MEMLOCK, (65536, 65536))
-            become_nobody()  # root passes any limit
-
-        code, out, err = earshot("transcribe", SIX_WORDS, preexec_fn=limit)
+        self.needs_mlock()
+        code, out, err = earshot("transcribe", SIX_WORDS, preexec_fn=little_locked_memory)
         self.assertEqual(code, 0, err)
         self.assertEqual(out, "off left yes no right up\n")
         lines = err.splitlines()
