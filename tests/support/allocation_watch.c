@@ -90,11 +90,17 @@ int __wrap_es_pcm_read(struct es_pcm *source, float *samples, size_t count,
 void __sanitizer_malloc_hook(const volatile void *block, size_t bytes);
 void __sanitizer_free_hook(const volatile void *block);
 size_t __sanitizer_get_allocated_size(const volatile void *block);
+void __sanitizer_print_stack_trace(void);
 
+/* The caller is the sanitizer itself, so the first one that counts says where it came from. */
 void __sanitizer_malloc_hook(const volatile void *block, size_t bytes) {
     (void)block;
+    bool is_new = atomic_load(&product_count) == 0;
     count_call(bytes, __builtin_return_address(0));
     count_held((int64_t)bytes);
+    if (is_new && atomic_load(&product_count) == 1) {
+        __sanitizer_print_stack_trace();
+    }
 }
 
 void __sanitizer_free_hook(const volatile void *block) {
