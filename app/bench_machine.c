@@ -58,9 +58,10 @@ static void take_passes(struct es_bench *bench, const double *pass_s) {
         pass_ns[i] = (uint64_t)(pass_s[i] * 1e9 + 0.5);
     }
     es_bench_sort(pass_ns, READ_PASS_COUNT);
+    const uint64_t median_ns = pass_ns[READ_PASS_COUNT / 2u];
     const double bytes = (double)bench->read_bytes;
     bench->read_bytes_per_s = bytes / (double)pass_ns[0] * 1e9;
-    bench->read_median_bytes_per_s = bytes / (double)pass_ns[READ_PASS_COUNT / 2u] * 1e9;
+    bench->read_median_bytes_per_s = bytes / (double)median_ns * 1e9;
 }
 
 static void read_on_cpu(struct es_bench *bench, double *pass_s) {

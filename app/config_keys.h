@@ -18,9 +18,9 @@ enum es_config_kind {
 struct es_config_key {
     const char *heading; /* begins a group in the sample file; NULL otherwise */
     const char *name;
-    enum es_config_kind kind;
     size_t offset; /* in struct es_config */
-    uint32_t min;  /* NUMBER */
+    enum es_config_kind kind;
+    uint32_t min; /* NUMBER */
     uint32_t max;
     bool takes_zero;           /* NUMBER: 0 is allowed, too */
     const char *const *words;  /* WORD: ends with NULL */

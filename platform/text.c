@@ -33,6 +33,7 @@ void es_text_make_printable(char *text) {
 
 size_t es_text_json(char *out, const char *bytes, size_t byte_count) {
     static const char digits[] = "0123456789abcdef";
+    static const char escape[4] = {'\\', 'u', '0', '0'};
     size_t used = 0;
     for (size_t i = 0; i < byte_count; i++) {
         unsigned char c = (unsigned char)bytes[i];
@@ -40,7 +41,7 @@ size_t es_text_json(char *out, const char *bytes, size_t byte_count) {
             out[used++] = '\\';
             out[used++] = (char)c;
         } else if (c < 0x20 || c == 0x7F) {
-            memcpy(out + used, "\\u00", 4);
+            memcpy(out + used, escape, sizeof escape);
             out[used + 4] = digits[c >> 4];
             out[used + 5] = digits[c & 15u];
             used += ES_TEXT_JSON_BYTES_PER_BYTE;
