@@ -43,19 +43,6 @@ static void on_event(void *context, const struct es_event *event) {
     tell(context, ES_LANE_ENGINE, event);
 }
 
-void es_appliance_read_clock(struct es_appliance *appliance) {
-    if (appliance->options.read_clock != NULL) {
-        appliance->options.read_clock(&appliance->now, appliance->options.root);
-    } else {
-        es_walltime_read(&appliance->now, appliance->options.root);
-    }
-}
-
-bool es_appliance_read_switch(struct es_appliance *appliance) {
-    bool is_muted = es_mute_poll(&appliance->mute, appliance->now.monotonic_ms);
-    return is_muted || (appliance->options.is_muted != NULL && appliance->options.is_muted());
-}
-
 void es_appliance_tell(struct es_appliance *appliance, const char *name, const char *format, ...) {
     char text[ES_WORD_BYTES_MAX];
     va_list args;
@@ -65,91 +52,6 @@ void es_appliance_tell(struct es_appliance *appliance, const char *name, const c
     int64_t at_ms = (int64_t)appliance->now.boot_ms - appliance->recording_base_ms;
     struct es_event event = {.name = name, .text = text, .at_ms = at_ms > 0 ? (uint64_t)at_ms : 0};
     tell(appliance, ES_LANE_CONTROL, &event);
-}
-
-/* -- the board --------------------------------------------------------------------------------- */
-
-static enum es_status find_board(const struct es_appliance *appliance,
-                                 const struct es_board **board, struct es_error *error) {
-    const char *name = appliance->options.config->board;
-    if (strcmp(name, "auto") == 0) {
-        *board = es_board_detect(appliance->options.root);
-        return ES_OK;
-    }
-    *board = es_board_find(name);
-    if (*board == NULL) {
-        return es_fail(error, ES_ERR_USAGE, "board = %s: is not known; give auto, host, %s", name,
-                       es_board_listing());
-    }
-    return ES_OK;
-}
-
-/* The error's line gets the key in front. */
-static enum es_status pin_of(const struct es_board *board, const char *key, const char *value,
-                             struct es_gpio_pin *pin, struct es_error *error) {
-    struct es_error why;
-    enum es_status status = es_board_pin(board, value, pin, &why);
-    return status == ES_OK ? ES_OK : es_fail(error, status, "%s = %s", key, why.text);
-}
-
-static enum es_status open_leds(struct es_appliance *appliance, const struct es_board *board,
-                                struct es_error *error) {
-    const struct es_config *config = appliance->options.config;
-    struct es_leds_config leds = {.has_state = es_config_has(config->led),
-                                  .has_step = es_config_has(config->step_led),
-                                  .root = appliance->options.root};
-    enum es_status status = ES_OK;
-    if (leds.has_state) {
-        status = pin_of(board, "led", config->led, &leds.state, error);
-    }
-    if (status == ES_OK && leds.has_step) {
-        status = pin_of(board, "step_led", config->step_led, &leds.step, error);
-    }
-    if (status != ES_OK || (!leds.has_state && !leds.has_step)) {
-        return status;
-    }
-    leds.state.is_active_low = config->led_active == ES_CONFIG_LEVEL_LOW;
-    leds.step.is_active_low = leds.state.is_active_low;
-    status = es_leds_open(&appliance->leds, &leds, error);
-    appliance->has_leds = status == ES_OK;
-    return status;
-}
-
-static enum es_status open_mute(struct es_appliance *appliance, const struct es_board *board,
-                                struct es_error *error) {
-    const struct es_config *config = appliance->options.config;
-    struct es_mute_config mute = {.has_switch = es_config_has(config->mute),
-                                  .is_muted_low = config->mute_active == ES_CONFIG_LEVEL_LOW,
-                                  .unmute_ms = ES_MUTE_UNMUTE_MS,
-                                  .root = appliance->options.root};
-    enum es_status status = ES_OK;
-    if (mute.has_switch) {
-        status = pin_of(board, "mute", config->mute, &mute.pin, error);
-    }
-    if (status == ES_OK) {
-        status = es_mute_open(&appliance->mute, &mute, error);
-    }
-    appliance->has_mute = status == ES_OK;
-    return status;
-}
-
-/* -- loading: the LED blinks from a thread of its own, for the main one is busy ---------------- */
-
-struct loading {
-    struct es_appliance *appliance;
-    struct es_thread thread;
-    _Atomic bool is_over;
-};
-
-static void blink(void *context) {
-    struct loading *loading = context;
-    while (!atomic_load(&loading->is_over)) {
-        uint64_t now_ns = es_clock_ns();
-        enum es_status status =
-            es_leds_show(&loading->appliance->leds, ES_STATE_LOADING, 0, now_ns / NS_PER_MS, NULL);
-        (void)status; /* the first tick tells */
-        es_clock_sleep_until(now_ns + ES_TICK_MS * NS_PER_MS);
-    }
 }
 
 /* -- the stages -------------------------------------------------------------------------------- */
@@ -270,7 +172,7 @@ static enum es_status open_capture(struct es_appliance *appliance, const struct 
         .want = {.name = is_any ? NULL : config->microphone},
         .channel = config->channel,
         .gain = {.mode = mode, .fixed_db = (float)config->gain_db},
-        .is_muted = es_appliance_read_switch(appliance),
+        .is_muted = true, /* until the switch has settled */
     };
     es_capture_init(&appliance->capture, &capture, &layouts->capture, &appliance->boot.arena);
     struct es_live_config live = {
@@ -288,10 +190,7 @@ static enum es_status open_capture(struct es_appliance *appliance, const struct 
                  .context = appliance},
     };
     enum es_status status = es_live_init(&appliance->live, &live, error);
-    if (status == ES_OK) {
-        status = es_live_start(&appliance->live, error);
-    }
-    return status == ES_OK ? es_capture_start(appliance->capture, error) : status;
+    return status == ES_OK ? es_live_start(&appliance->live, error) : status;
 }
 
 static enum es_status load(struct es_appliance *appliance, const struct es_board *board,
@@ -299,6 +198,7 @@ static enum es_status load(struct es_appliance *appliance, const struct es_board
     struct layouts layouts;
     enum es_status status = plan(appliance, board, &layouts, error);
     if (status == ES_OK) {
+        atomic_store(&appliance->loading.is_reading_model, true);
         status = es_boot_start(&appliance->boot, error);
     }
     if (status == ES_OK) {
@@ -317,23 +217,24 @@ static enum es_status load(struct es_appliance *appliance, const struct es_board
 
 static enum es_status open_all(struct es_appliance *appliance, struct es_error *error) {
     const struct es_board *board;
-    enum es_status status = find_board(appliance, &board, error);
+    enum es_status status = es_appliance_find_board(appliance, &board, error);
     if (status == ES_OK) {
-        status = open_leds(appliance, board, error);
+        status = es_appliance_open_leds(appliance, board, error);
     }
     if (status == ES_OK) {
-        status = open_mute(appliance, board, error);
+        status = es_appliance_open_mute(appliance, board, error);
     }
-    static struct loading loading;
-    loading = (struct loading){.appliance = appliance};
-    if (status == ES_OK && appliance->has_leds) {
-        status = es_thread_start(&loading.thread, "es-loading", 0, blink, &loading, error);
+    if (status == ES_OK) {
+        status = es_appliance_begin_loading(appliance, error);
     }
     if (status == ES_OK) {
         status = load(appliance, board, error);
     }
-    atomic_store(&loading.is_over, true);
-    es_thread_join(&loading.thread);
+    es_appliance_end_loading(appliance);
+    if (status == ES_OK) {
+        es_capture_set_muted(appliance->capture, es_appliance_settled_switch(appliance));
+        status = es_capture_start(appliance->capture, error);
+    }
     return status;
 }
 
@@ -376,6 +277,7 @@ enum es_status es_appliance_open(struct es_appliance *appliance,
     appliance->recording_base_ms = (int64_t)appliance->now.boot_ms;
     es_supervisor_start(&appliance->supervisor, appliance->notify.watchdog_us,
                         appliance->now.monotonic_ms);
+    appliance->said.status_ms = appliance->now.monotonic_ms; /* rates count from here */
     if (!appliance->now.is_synchronised) {
         es_appliance_tell(appliance, "clock",
                           "not synchronised; times count from the start (boot %016llx)",

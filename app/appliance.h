@@ -48,6 +48,13 @@ struct es_appliance_said {
     uint64_t clock_ms;
 };
 
+/* A thread that shows that it loads, and watches the mute switch meanwhile. */
+struct es_appliance_loading {
+    struct es_thread thread;
+    _Atomic bool is_reading_model; /* the plan is accepted */
+    _Atomic bool is_over;
+};
+
 struct es_appliance {
     struct es_appliance_options options;
     struct es_boot boot;
@@ -61,6 +68,7 @@ struct es_appliance {
     struct es_supervisor supervisor;
     struct es_state_machine machine;
     struct es_walltime walltime;
+    struct es_appliance_loading loading;
     bool has_console, has_journal;
     bool has_leds, has_mute;
     uint64_t boot_id;
@@ -94,7 +102,24 @@ ES_MUST_CHECK enum es_status es_appliance_tick(struct es_appliance *appliance,
 ES_MUST_CHECK enum es_status es_appliance_close(struct es_appliance *appliance,
                                                 struct es_error *error);
 
-/* -- between appliance.c and appliance_tick.c -------------------------------------------------- */
+/* -- between appliance.c, appliance_board.c and appliance_tick.c ------------------------------- */
+
+struct es_board;
+ES_MUST_CHECK enum es_status es_appliance_find_board(const struct es_appliance *appliance,
+                                                     const struct es_board **board,
+                                                     struct es_error *error);
+ES_MUST_CHECK enum es_status es_appliance_open_leds(struct es_appliance *appliance,
+                                                    const struct es_board *board,
+                                                    struct es_error *error);
+ES_MUST_CHECK enum es_status es_appliance_open_mute(struct es_appliance *appliance,
+                                                    const struct es_board *board,
+                                                    struct es_error *error);
+/* From LEDs and switch being open until the first tick; its end is allowed without a beginning. */
+ES_MUST_CHECK enum es_status es_appliance_begin_loading(struct es_appliance *appliance,
+                                                        struct es_error *error);
+void es_appliance_end_loading(struct es_appliance *appliance);
+/* The switch's verdict, once its level has stood for long enough: a start is not a mute. */
+bool es_appliance_settled_switch(struct es_appliance *appliance);
 
 /* An event of the control plane, to the console and the journal. */
 void es_appliance_tell(struct es_appliance *appliance, const char *name, const char *format, ...)

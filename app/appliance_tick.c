@@ -24,8 +24,8 @@ static void show_state(struct es_appliance *appliance, bool is_muted, uint64_t n
     struct es_conditions conditions = {
         /* Until the card has been asked, nobody knows. */
         .phase = capture->state == ES_CAPTURE_OPENING ? ES_PHASE_LOADING : ES_PHASE_RUNNING,
-        /* A stall is shown by what stands still, and may end; this cannot. */
-        .has_fault = live->has_ended,
+        /* What keeps the watchdog from being told is a fault, until it moves again. */
+        .has_fault = live->has_ended || appliance->is_stalled,
         .is_muted = is_muted,
         .has_microphone =
             capture->state != ES_CAPTURE_NO_MIC && capture->state != ES_CAPTURE_FAILED,

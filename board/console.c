@@ -150,6 +150,8 @@ static void drain(struct es_console *console) {
     uint64_t began_ms = es_console_now_ms();
     uint64_t moved_ms = began_ms;
     uint64_t left_before = UINT64_MAX;
+    (void)es_console_poll(console, began_ms); /* the last words are in the line now */
+    es_console_end_line(console);
     for (;;) {
         uint64_t now_ms = es_console_now_ms();
         (void)es_console_poll(console, now_ms);

@@ -208,11 +208,8 @@ static void put_record(struct es_console *console, const struct es_record *recor
     }
 }
 
-/* A program that reads lines gets the last one when its pause has passed, and not with the next
- * word. */
-static void end_line(struct es_console *console, uint64_t now_ms) {
-    if (console->is_in_line && now_ms - console->last_put_ms >= console->config.pause_ms &&
-        es_uart_room_bytes(&console->uart) >= 2u &&
+void es_console_end_line(struct es_console *console) {
+    if (console->is_in_line && es_uart_room_bytes(&console->uart) >= 2u &&
         es_console_lost_bytes(console) == console->said_lost_bytes) {
         console->is_in_line = !es_uart_put(&console->uart, "\r\n", 2);
     }
@@ -226,7 +223,11 @@ uint32_t es_console_poll(struct es_console *console, uint64_t now_ms) {
         es_queue_pop(lane);
         put_record(console, &record, now_ms);
     }
-    end_line(console, now_ms);
+    /* A program that reads lines gets the last one when its pause has passed, and not with the next
+     * word. */
+    if (now_ms - console->last_put_ms >= console->config.pause_ms) {
+        es_console_end_line(console);
+    }
     uint32_t wait_ms = es_uart_poll(&console->uart, now_ms);
     if (console->uart.counters.open_count != console->said_open_count ||
         es_console_lost_bytes(console) != console->said_lost_bytes) {

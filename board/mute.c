@@ -49,6 +49,10 @@ bool es_mute_poll(struct es_mute *mute, uint64_t now_ms) {
     return mute->debounce.is_muted;
 }
 
+bool es_mute_is_settling(const struct es_mute *mute) {
+    return mute->debounce.is_muted && mute->debounce.is_clear;
+}
+
 void es_mute_close(struct es_mute *mute) {
     es_gpio_close(&mute->gpio);
 }

@@ -49,4 +49,6 @@ ES_MUST_CHECK enum es_status es_mute_open(struct es_mute *mute, const struct es_
                                           struct es_error *error);
 /* Reads the line. Control thread; call it at least every ES_MUTE_POLL_MS. */
 bool es_mute_poll(struct es_mute *mute, uint64_t now_ms);
+/* The line says "may listen", and has not said so for long enough yet. */
+bool es_mute_is_settling(const struct es_mute *mute);
 void es_mute_close(struct es_mute *mute);

@@ -34,7 +34,7 @@ static bool is_lagging(const struct es_state_machine *machine,
 
 static enum es_state judge(const struct es_state_machine *machine,
                            const struct es_conditions *conditions, uint64_t now_ms) {
-    if (machine->state == ES_STATE_FAULT || conditions->has_fault) {
+    if (conditions->has_fault) {
         return ES_STATE_FAULT;
     }
     if (conditions->phase == ES_PHASE_BOOT) {

@@ -30,7 +30,7 @@ enum es_state_phase { ES_PHASE_BOOT, ES_PHASE_LOADING, ES_PHASE_RUNNING };
 /* What is so now. Counters only grow; their size does not matter, their change does. */
 struct es_conditions {
     enum es_state_phase phase;
-    bool has_fault;        /* the supervisor found what only a restart can cure; it stays */
+    bool has_fault;        /* a stage stands still, or has ended: what a restart is for */
     bool is_muted;         /* mute.h */
     bool has_microphone;   /* a card is open and runs */
     bool is_digital_zero;  /* and has delivered nothing but zeros for too long */

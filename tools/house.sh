@@ -55,7 +55,8 @@ house_install() {
 
 house_install_for_build() {
     house_install build-essential cmake pkg-config \
-        libsndfile1-dev libspeexdsp-dev libjansson-dev libgpiod-dev libinih-dev
+        libasound2-dev libsndfile1-dev libspeexdsp-dev libjansson-dev libgpiod-dev \
+        libinih-dev libmd-dev
 }
 
 house_install_for_check() {

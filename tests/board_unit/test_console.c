@@ -49,6 +49,16 @@ ES_TEST("words come as they are said, with a stamp after a pause, and events beg
     stop();
 }
 
+ES_TEST("the end ends the line: what comes next on that terminal begins at its left") {
+    start(ES_CONSOLE_TEXT);
+    console_rig_word(&rig, "seven", 1100, 1600);
+    ES_EXPECT_TEXT(heard(), "[00:00:01] seven");
+    console_rig_word(&rig, "up", 1700, 1900); /* still in its lane */
+    es_console_stop(&rig.console, 1000);
+    ES_EXPECT_TEXT(serial_end_read(&end), " up\r\n");
+    stop();
+}
+
 ES_TEST("a line ends by itself when nothing came for a pause") {
     start(ES_CONSOLE_TEXT);
     console_rig_word(&rig, "seven", 1000, 1600);

@@ -95,6 +95,20 @@ ES_TEST("a line that cannot be read is muted, and says why") {
     es_mute_close(&mute);
 }
 
+ES_TEST("it is settling from the first reading that says so until it is believed") {
+    struct es_mute mute;
+    uint64_t now_ms = 1000;
+    open_switch(&mute, false);
+    struct fake_line *line = fake_gpio_line("tegra234-gpio", 3);
+    line->is_driven = true;
+    line->level = true;
+    ES_EXPECT(es_mute_poll(&mute, now_ms) && !es_mute_is_settling(&mute));
+    line->level = false;
+    ES_EXPECT(es_mute_poll(&mute, now_ms + 20) && es_mute_is_settling(&mute));
+    ES_EXPECT(!es_mute_poll(&mute, now_ms + 60) && !es_mute_is_settling(&mute));
+    es_mute_close(&mute);
+}
+
 ES_TEST("a chip without bias is used all the same: the resistor outside counts") {
     struct es_mute mute;
     struct es_mute_config config = {.has_switch = true, .unmute_ms = 40, .root = fake_gpio_root()};

@@ -99,8 +99,9 @@ static void read_notify(struct es_appliance_rig *rig) {
         rig->watchdog_count += strcmp(message, "WATCHDOG=1") == 0;
         rig->stopping_count += strcmp(message, "STOPPING=1") == 0;
         if (strncmp(message, "STATUS=", 7) == 0) {
-            rig->status_count++;
-            strcpy(rig->status, message + 7);
+            if (rig->status_count++ == 0) {
+                strcpy(rig->first_status, message + 7);
+            }
         }
     }
 }

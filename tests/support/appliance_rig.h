@@ -42,7 +42,7 @@ struct es_appliance_rig {
     size_t text_bytes;
     uint64_t read_bytes; /* ever */
     uint32_t ready_count, watchdog_count, status_count, stopping_count;
-    char status[ES_NOTIFY_BYTES_MAX];
+    char first_status[ES_NOTIFY_BYTES_MAX];
     _Atomic bool is_closed;
     _Atomic bool is_engine_stalled; /* the backend's calls do not return */
     uint64_t state_ticks[ES_STATE_COUNT];
