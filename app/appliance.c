@@ -151,12 +151,14 @@ static enum es_status open_journal(struct es_appliance *appliance, const struct 
     (void)snprintf(journal.path, sizeof journal.path, "%s", config->journal);
     es_journal_init(&appliance->journal, &journal, &layouts->journal, &appliance->boot.arena);
     enum es_status status = es_journal_start(&appliance->journal, error);
-    appliance->has_journal = status == ES_OK;
     if (status == ES_ERR_OUTPUT) {
         /* A full or read-only disk must not take the transcript with it. */
-        es_log(ES_LOG_ERROR, "no journal is kept: %s", error->text);
+        es_log(ES_LOG_ERROR, "no journal is kept yet: %s; it is tried again every %u s",
+               error->text, ES_JOURNAL_RETRY_MS / 1000u);
+        es_appliance_tell(appliance, "journal", "%s", error->text);
         return ES_OK;
     }
+    appliance->has_journal = status == ES_OK;
     return status;
 }
 
@@ -287,28 +289,44 @@ enum es_status es_appliance_open(struct es_appliance *appliance,
     if (appliance->capture_report.realtime_note.text[0] != '\0') {
         es_log(ES_LOG_WARNING, "%s", appliance->capture_report.realtime_note.text);
     }
+    if (appliance->leds.note.text[0] != '\0') {
+        es_log(ES_LOG_WARNING, "led: %s", appliance->leds.note.text);
+    }
     es_freeze();
     es_notify_send(&appliance->notify, "READY=1");
     return ES_OK;
+}
+
+/* A thread that hangs keeps its memory and what it has open: nothing of it may be given back. */
+static enum es_status abandon(struct es_appliance *appliance, const char *who,
+                              struct es_error *error) {
+    appliance->is_abandoned = true;
+    return es_fail(error, ES_ERR_HARDWARE,
+                   "the %s does not end, %u ms after it should have; the process ends without it",
+                   who, ES_STOP_GRACE_MS);
 }
 
 enum es_status es_appliance_close(struct es_appliance *appliance, struct es_error *error) {
     es_notify_send(&appliance->notify, "STOPPING=1");
     enum es_status status = ES_OK;
     if (appliance->live.thread.is_started) {
-        es_live_stop(&appliance->live, es_clock_ns() + ES_STOP_FINISH_MS * NS_PER_MS);
-        es_live_report(&appliance->live, &appliance->live_report);
-        status = appliance->live_report.status;
-        *error = appliance->live_report.error;
+        const uint64_t deadline_ns = es_clock_ns() + ES_STOP_FINISH_MS * NS_PER_MS;
+        if (es_live_stop(&appliance->live, deadline_ns)) {
+            es_live_report(&appliance->live, &appliance->live_report);
+            status = appliance->live_report.status;
+            *error = appliance->live_report.error;
+        } else {
+            status = abandon(appliance, "engine", error);
+        }
     }
-    if (appliance->has_console) {
-        es_console_stop(&appliance->console, ES_STOP_DRAIN_MS);
+    if (appliance->has_console && !es_console_stop(&appliance->console, ES_STOP_DRAIN_MS)) {
+        status = abandon(appliance, "serial line", error);
     }
-    if (appliance->capture != NULL) {
-        es_capture_stop(appliance->capture);
+    if (appliance->capture != NULL && !es_capture_stop(appliance->capture)) {
+        status = abandon(appliance, "sound driver", error);
     }
-    if (appliance->has_journal) {
-        es_journal_stop(&appliance->journal);
+    if (appliance->has_journal && !es_journal_stop(&appliance->journal)) {
+        status = abandon(appliance, "journal's disk", error);
     }
     if (appliance->has_mute) {
         es_mute_close(&appliance->mute);
@@ -317,6 +335,8 @@ enum es_status es_appliance_close(struct es_appliance *appliance, struct es_erro
         es_leds_close(&appliance->leds);
     }
     es_notify_close(&appliance->notify);
-    es_boot_stop(&appliance->boot);
+    if (!appliance->is_abandoned) {
+        es_boot_stop(&appliance->boot);
+    }
     return status;
 }

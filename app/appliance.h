@@ -40,10 +40,12 @@ struct es_appliance_said {
     struct es_capture_report capture;
     struct es_live_report live;
     char microphone[sizeof((struct es_error *)0)->text];
+    char console[sizeof((struct es_error *)0)->text]; /* why it is closed; "" while it is open */
     bool is_console_open, is_console_stuck;
     bool is_mute_unreadable;
     bool is_led_dead;
     uint64_t losses_ms; /* when losses were last told */
+    uint64_t clipping_ms;
     uint64_t status_ms;
     uint64_t clock_ms;
 };
@@ -78,6 +80,7 @@ struct es_appliance {
     struct es_walltime_reading now; /* at the last tick */
     int64_t recording_base_ms;      /* CLOCK_BOOTTIME when recording time was 0 */
     bool is_stalled;
+    bool is_abandoned; /* es_appliance_close: a thread hangs */
     struct es_appliance_said said;
 };
 
@@ -98,7 +101,8 @@ ES_MUST_CHECK enum es_status es_appliance_tick(struct es_appliance *appliance,
                                                struct es_error *error);
 
 /* STOPPING=1, the words inside the delay, the last bytes; then everything is closed and dark. The
- * engine's failure, if there was one. Also for one that was not opened whole. */
+ * engine's failure, if there was one. Also for one that was not opened whole. With is_abandoned set
+ * a thread hangs in a driver, and memory is still in use: end the process by _exit. */
 ES_MUST_CHECK enum es_status es_appliance_close(struct es_appliance *appliance,
                                                 struct es_error *error);
 

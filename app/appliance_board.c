@@ -99,6 +99,7 @@ enum es_status es_appliance_open_mute(struct es_appliance *appliance, const stru
 static void wait_visibly(void *context) {
     struct es_appliance *appliance = context;
     struct es_appliance_loading *loading = &appliance->loading;
+    uint64_t extended_ns = 0;
     while (!atomic_load(&loading->is_over)) {
         const uint64_t now_ns = es_clock_ns();
         struct es_walltime_reading now;
@@ -111,6 +112,11 @@ static void wait_visibly(void *context) {
             (void)status; /* the first tick tells */
         }
         (void)es_mute_poll(&appliance->mute, now.monotonic_ms);
+        if (now_ns >= extended_ns) { /* a large model takes longer than systemd's patience */
+            es_notify_send(&appliance->notify, "EXTEND_TIMEOUT_USEC=%u",
+                           ES_START_EXTEND_MS * 1000u);
+            extended_ns = now_ns + ES_START_EXTEND_MS / 2u * NS_PER_MS;
+        }
         es_clock_sleep_until(now_ns + ES_TICK_MS * NS_PER_MS);
     }
 }

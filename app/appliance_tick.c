@@ -10,7 +10,7 @@
 /* Which losses are the engine's or the machine's own: those of a missing card have a state. */
 static uint64_t own_losses(const struct es_capture_report *capture,
                            const struct es_live_report *live) {
-    static const uint32_t causes[] = {ES_LOSS_STOPPED, ES_LOSS_BACKLOG};
+    static const uint32_t causes[] = {ES_LOSS_STOPPED, ES_LOSS_BACKLOG, ES_LOSS_PACKETS};
     uint64_t sum = capture->overrun_frame_count + live->dropped_samples;
     for (size_t i = 0; i < sizeof causes / sizeof causes[0]; i++) {
         sum += capture->loss_counts[__builtin_ctz(causes[i])];
@@ -88,6 +88,9 @@ static void say_microphone(struct es_appliance *appliance) {
     const struct es_capture_report *now = &appliance->capture_report;
     struct es_appliance_said *said = &appliance->said;
     bool is_away = now->state == ES_CAPTURE_NO_MIC || now->state == ES_CAPTURE_FAILED;
+    if (!is_away) {
+        said->microphone[0] = '\0'; /* the same trouble is news again */
+    }
     if (is_away && strcmp(said->microphone, now->reason.text) != 0) {
         es_log(ES_LOG_WARNING, "microphone: %s", now->reason.text);
         es_appliance_tell(appliance, "microphone", "%s", now->reason.text);
@@ -99,7 +102,6 @@ static void say_microphone(struct es_appliance *appliance) {
                es_sample_format_name(now->setup.format), now->setup.period_frames,
                now->setup.buffer_frames);
         es_appliance_tell(appliance, "microphone", "%s", now->setup.name);
-        said->microphone[0] = '\0';
         said->capture.open_count = now->open_count;
     }
     if (now->is_flat != said->capture.is_flat) {
@@ -114,6 +116,42 @@ static void say_microphone(struct es_appliance *appliance) {
         es_appliance_tell(appliance, "microphone", "%s",
                           now->is_flat ? "silent: nothing but one number comes" : "gives sound");
         said->capture.is_flat = now->is_flat;
+    }
+}
+
+/* A microphone that is too loud is as deaf as one that is too quiet, and looks healthy. */
+static void say_clipping(struct es_appliance *appliance, uint64_t now_ms) {
+    const struct es_capture_report *now = &appliance->capture_report;
+    struct es_appliance_said *said = &appliance->said;
+    const uint64_t clipped = now->level.clipped_count;
+    const uint64_t before = said->capture.level.clipped_count;
+    if (clipped < before) { /* a card that came back counts anew */
+        said->capture.level.clipped_count = clipped;
+    } else if (clipped - before > now->setup.rate / 100u &&
+               now_ms - said->clipping_ms >= ES_CLIPPING_NEWS_MS) {
+        es_log(ES_LOG_WARNING,
+               "microphone: clips (%llu frames at full scale); turn it down: alsamixer, or a "
+               "larger distance",
+               (unsigned long long)(clipped - before));
+        said->capture.level.clipped_count = clipped;
+        said->clipping_ms = now_ms;
+    }
+}
+
+/* What a person can do about a cause. */
+static const char *remedy_of(uint32_t cause) {
+    switch (cause) {
+    case ES_LOSS_OVERRUN:
+    case ES_LOSS_STOPPED:
+        return "capture came too late; allow it real-time priority (LimitRTPRIO), or take load off "
+               "the machine";
+    case ES_LOSS_STALLED:
+    case ES_LOSS_PACKETS:
+        return "try another USB port, without a hub, and a shorter cable";
+    case ES_LOSS_BACKLOG:
+        return "the engine is too slow; use a smaller model";
+    default:
+        return "time goes on, and word times stay true";
     }
 }
 
@@ -136,9 +174,10 @@ static void say_losses(struct es_appliance *appliance, uint64_t now_ms) {
         uint64_t count = capture->loss_counts[i] - said->capture.loss_counts[i];
         bool has_state = (1u << i) == ES_LOSS_MUTED || (1u << i) == ES_LOSS_NO_CARD;
         if (count > 0 && !has_state) {
-            es_log(ES_LOG_WARNING, "audio lost %llu times: %s; in all %llu ms since the start",
+            es_log(ES_LOG_WARNING, "audio lost %llu times: %s; in all %llu ms since the start; %s",
                    (unsigned long long)count, es_loss_cause_name(1u << i),
-                   (unsigned long long)(capture->lost_samples / SAMPLES_PER_MS));
+                   (unsigned long long)(capture->lost_samples / SAMPLES_PER_MS),
+                   remedy_of(1u << i));
             said->losses_ms = now_ms;
         }
     }
@@ -147,25 +186,42 @@ static void say_losses(struct es_appliance *appliance, uint64_t now_ms) {
     said->live.dropped_samples = live->dropped_samples;
 }
 
+static void say_console(struct es_appliance *appliance) {
+    struct es_appliance_said *said = &appliance->said;
+    struct es_console *console = &appliance->console;
+    const struct es_console_counters now = es_console_counters(console);
+    char path[ES_DEVICE_NAME_BYTES];
+    struct es_error error;
+    es_console_path(console, path);
+    es_console_failure(console, &error);
+    if (now.is_open && !said->is_console_open) {
+        es_log(ES_LOG_INFO, "uart: the transcript goes to %s", path);
+        es_console_notice(console, &error);
+        if (error.text[0] != '\0') {
+            es_log(ES_LOG_WARNING, "uart: %s", error.text);
+        }
+        said->console[0] = '\0';
+    } else if (!now.is_open && error.text[0] != '\0' && strcmp(said->console, error.text) != 0) {
+        /* Never there, gone, or not to be had for another reason than before. */
+        es_log(ES_LOG_WARNING, "uart: %s", error.text);
+        (void)snprintf(said->console, sizeof said->console, "%s", error.text);
+    }
+    if (now.is_stuck != said->is_console_stuck) {
+        es_log(now.is_stuck ? ES_LOG_WARNING : ES_LOG_INFO,
+               now.is_stuck ? "uart: %s takes nothing; what waits is kept as far as there is room; "
+                              "check the cable and that the other end reads"
+                            : "uart: %s flows again",
+               path);
+    }
+    said->is_console_open = now.is_open;
+    said->is_console_stuck = now.is_stuck;
+}
+
 static void say_outputs(struct es_appliance *appliance) {
     struct es_appliance_said *said = &appliance->said;
     struct es_error error;
     if (appliance->has_console) {
-        struct es_console_counters now = es_console_counters(&appliance->console);
-        if (now.is_open != said->is_console_open) {
-            char path[ES_DEVICE_NAME_BYTES];
-            es_console_path(&appliance->console, path);
-            es_console_failure(&appliance->console, &error);
-            es_log(now.is_open ? ES_LOG_INFO : ES_LOG_WARNING, "uart: %s%s",
-                   now.is_open ? "the transcript goes to " : "", now.is_open ? path : error.text);
-        }
-        if (now.is_stuck != said->is_console_stuck) {
-            es_log(now.is_stuck ? ES_LOG_WARNING : ES_LOG_INFO,
-                   now.is_stuck ? "uart: takes nothing; what waits is kept as far as there is room"
-                                : "uart: flows again");
-        }
-        said->is_console_open = now.is_open;
-        said->is_console_stuck = now.is_stuck;
+        say_console(appliance);
     }
     if (appliance->has_journal && es_journal_take_trouble(&appliance->journal, &error)) {
         es_log(ES_LOG_WARNING, "journal: %s", error.text);
@@ -182,10 +238,13 @@ static void say_outputs(struct es_appliance *appliance) {
 
 static void follow_clock(struct es_appliance *appliance) {
     struct es_walltime_reading now = appliance->now;
-    /* Recording time counts samples: the card's crystal and the machine's drift apart. */
-    if (appliance->capture_report.state == ES_CAPTURE_LISTENING) {
-        uint64_t edge_ms = appliance->live_report.recording_ms +
-                           es_capture_waiting_count(appliance->capture) / SAMPLES_PER_MS;
+    /* Recording time counts samples: the card's crystal and the machine's drift apart. By capture's
+     * own books: the engine's are behind them by what waits, a gap of hours among it. */
+    const struct es_capture_report *capture = &appliance->capture_report;
+    if (capture->state == ES_CAPTURE_LISTENING) {
+        uint64_t edge_ms =
+            (capture->sample_count + capture->lost_samples + capture->muted_samples) /
+            SAMPLES_PER_MS;
         appliance->recording_base_ms = (int64_t)now.boot_ms - (int64_t)edge_ms;
     }
     enum es_walltime_change change = es_walltime_next(&appliance->walltime, &now);
@@ -217,14 +276,15 @@ static void send_status(struct es_appliance *appliance, uint64_t now_ms) {
     es_notify_send(
         &appliance->notify,
         "STATUS=%s; %.0f frames/s from the microphone, %.1f steps/s, lag %llu ms, "
-        "%llu words, %llu ms lost, level %.0f dB",
+        "%llu words, %llu ms lost, level %.0f dB (peak %.0f, floor %.0f, %llu frames clipped)",
         es_state_name(appliance->machine.state),
         (double)(capture->frame_count - said->capture.frame_count) / seconds,
         (double)(live->step_count - said->live.step_count) / seconds,
         (unsigned long long)(es_capture_waiting_count(appliance->capture) / SAMPLES_PER_MS),
         (unsigned long long)live->word_count,
         (unsigned long long)((capture->lost_samples + live->dropped_samples) / SAMPLES_PER_MS),
-        es_level_db(capture->level.rms));
+        es_level_db(capture->level.rms), es_level_db(capture->level.peak),
+        es_level_db(capture->level.floor_rms), (unsigned long long)capture->level.clipped_count);
     said->capture.frame_count = capture->frame_count;
     said->live.step_count = live->step_count;
 }
@@ -239,6 +299,7 @@ enum es_status es_appliance_tick(struct es_appliance *appliance, struct es_error
     watch(appliance, now_ms);
     show_state(appliance, is_muted, now_ms);
     say_microphone(appliance);
+    say_clipping(appliance, now_ms);
     say_losses(appliance, now_ms);
     say_outputs(appliance);
     if (now_ms - appliance->said.clock_ms >= 1000u) {

@@ -8,6 +8,7 @@
 #include "platform/log.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 static struct es_config config;
 static struct es_card_alsa alsa;
@@ -22,9 +23,14 @@ static void say_hangup(void) {
 
 static void say_end(void) {
     const struct es_live_report *live = &appliance.live_report;
-    es_log(ES_LOG_INFO, "end: %llu words, %llu steps, %llu gaps, %llu ms of recording",
+    uint64_t lost_bytes =
+        appliance.has_console ? es_console_counters(&appliance.console).lost_bytes : 0;
+    es_log(ES_LOG_INFO,
+           "end: %llu words, %llu steps, %llu gaps, %llu ms of recording, %llu bytes that the "
+           "serial line did not take, %llu messages that the service manager did not take",
            (unsigned long long)live->word_count, (unsigned long long)live->step_count,
-           (unsigned long long)live->gap_count, (unsigned long long)live->recording_ms);
+           (unsigned long long)live->gap_count, (unsigned long long)live->recording_ms,
+           (unsigned long long)lost_bytes, (unsigned long long)appliance.notify.lost_count);
 }
 
 static enum es_status listen_until_the_end(struct es_error *error) {
@@ -41,15 +47,7 @@ static enum es_status listen_until_the_end(struct es_error *error) {
     return status;
 }
 
-static enum es_status run(const struct es_options *options, struct es_error *error) {
-    enum es_status status = es_config_load(&config, options, error);
-    if (status != ES_OK) {
-        return status;
-    }
-    es_log_limit((enum es_log_level)config.log_level);
-    es_fault_install();
-    es_interrupt_set_last_act(es_leds_fault_off);
-    es_interrupt_make_graceful();
+static enum es_status hear(const struct es_options *options, struct es_error *error) {
     struct es_appliance_options what = {
         .config = &config,
         .card = es_card_alsa(&alsa),
@@ -58,10 +56,12 @@ static enum es_status run(const struct es_options *options, struct es_error *err
         .watchdog_us = getenv("WATCHDOG_USEC"),
         .watchdog_pid = getenv("WATCHDOG_PID"),
     };
-    status = es_appliance_open(&appliance, &what, error);
+    enum es_status status = es_appliance_open(&appliance, &what, error);
     if (status != ES_OK) {
         return status;
     }
+    /* Until here there was nothing to write out, and a signal ended the process at once. */
+    es_interrupt_make_graceful();
     status = listen_until_the_end(error);
     struct es_error close_error = {{0}};
     enum es_status closed = es_appliance_close(&appliance, &close_error);
@@ -73,6 +73,29 @@ static enum es_status run(const struct es_options *options, struct es_error *err
     if (status == ES_OK) {
         /* SIGTERM is how a service manager says goodbye; SIGINT is a person. */
         status = es_interrupt_was_polite() ? ES_OK : ES_ERR_INTERRUPTED;
+    }
+    return status;
+}
+
+static enum es_status run(const struct es_options *options, struct es_error *error) {
+    enum es_status status = es_config_load(&config, options, error);
+    if (status != ES_OK) {
+        return status;
+    }
+    es_log_limit((enum es_log_level)config.log_level);
+    es_fault_install();
+    es_interrupt_set_last_act(es_leds_fault_off);
+    status = es_log_start_writer(error);
+    if (status != ES_OK) {
+        return status;
+    }
+    status = hear(options, error);
+    if (appliance.is_abandoned) {
+        es_log(ES_LOG_ERROR, "%s", error->text);
+    }
+    es_log_stop_writer(ES_STOP_LOG_MS);
+    if (appliance.is_abandoned) {
+        _exit(es_status_exit_code(status)); /* handlers at exit would pull memory from under it */
     }
     return status;
 }

@@ -23,7 +23,9 @@ static void on_signal(int number) {
         if (last_act != NULL) {
             last_act();
         }
-        _exit(es_status_exit_code(ES_ERR_INTERRUPTED));
+        /* SIGTERM to one that goes on for ever is a service manager's wish, granted. */
+        bool is_granted = number == SIGTERM && last_act != NULL && !came;
+        _exit(es_status_exit_code(is_granted ? ES_OK : ES_ERR_INTERRUPTED));
     }
     came = number;
     /* Between the look at the flag and the read there is a gap; a signal in it would wait for the

@@ -16,8 +16,9 @@ bool es_interrupt_came(void);
 /* The one that came was SIGTERM: a service manager's, not a person's. */
 bool es_interrupt_was_polite(void);
 
-/* For a program that goes on for ever: what the second signal does before it ends everything.
- * Async-signal-safe; also makes SIGHUP a flag instead of the end. */
+/* For a program that goes on for ever: what a signal that ends everything (the first one before
+ * es_interrupt_make_graceful, the second one after) does first. Async-signal-safe; also makes
+ * SIGHUP a flag instead of the end, and a SIGTERM that comes first exit with 0. */
 void es_interrupt_set_last_act(void (*act)(void));
 /* True once after each SIGHUP. */
 bool es_interrupt_take_hangup(void);

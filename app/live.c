@@ -240,7 +240,7 @@ enum es_status es_live_finish(struct es_live *live, uint64_t deadline_ns, struct
     uint64_t half_ns = deadline_ns > now_ns ? now_ns + (deadline_ns - now_ns) / 2u : now_ns;
     while (status == ES_OK && es_clock_ns() < half_ns &&
            es_capture_wait(live->config.capture, 1, 0)) {
-        status = take(live, live->config.pipeline->block_samples, error);
+        status = take(live, ES_POSITION_SAMPLES, error); /* so that a slow engine sees the clock */
     }
     if (status == ES_OK) { /* time stands still: nobody speaks in it */
         uint64_t silence = flush_samples(live);
@@ -298,12 +298,12 @@ enum es_status es_live_start(struct es_live *live, struct es_error *error) {
     return es_thread_start(&live->thread, "es-engine", 0, body, live, error);
 }
 
-void es_live_stop(struct es_live *live, uint64_t deadline_ns) {
+bool es_live_stop(struct es_live *live, uint64_t deadline_ns) {
     atomic_store(&live->stop_deadline_ns, deadline_ns > 0 ? deadline_ns : 1u);
     if (live->config.capture != NULL) {
         es_capture_wake(live->config.capture);
     }
-    es_thread_join(&live->thread);
+    return es_thread_join_until(&live->thread, deadline_ns + ES_STOP_GRACE_MS * NS_PER_MS);
 }
 
 void es_live_report(const struct es_live *live, struct es_live_report *report) {

@@ -91,7 +91,8 @@ ES_MUST_CHECK enum es_status es_live_step(struct es_live *live, uint64_t deadlin
 ES_MUST_CHECK enum es_status es_live_finish(struct es_live *live, uint64_t deadline_ns,
                                             struct es_error *error);
 
-/* Asks the thread to finish and waits for it. A thread that was never started is allowed. */
-void es_live_stop(struct es_live *live, uint64_t deadline_ns);
+/* Asks the thread to finish and waits for it. A thread that was never started is allowed. false: it
+ * hangs in the engine ES_STOP_GRACE_MS after the deadline, and goes on with its memory. */
+bool es_live_stop(struct es_live *live, uint64_t deadline_ns);
 
 void es_live_report(const struct es_live *live, struct es_live_report *report);

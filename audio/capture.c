@@ -2,6 +2,7 @@
 
 #include "audio/capture_turn.h"
 #include "platform/assert.h"
+#include "platform/clock.h"
 
 #include <string.h>
 
@@ -90,15 +91,18 @@ enum es_status es_capture_start(struct es_capture *capture, struct es_error *err
                            capture, error);
 }
 
-void es_capture_stop(struct es_capture *capture) {
+bool es_capture_stop(struct es_capture *capture) {
     atomic_store(&capture->is_stopping, true);
-    es_thread_join(&capture->thread);
+    if (!es_thread_join_until(&capture->thread, es_clock_ns() + ES_STOP_GRACE_MS * 1000000ull)) {
+        return false;
+    }
     if (capture->phase != ES_PHASE_CLOSED) {
         capture->card->ops->close(capture->card);
         capture->phase = ES_PHASE_CLOSED;
     }
     es_intake_close(&capture->intake);
     publish(capture);
+    return true;
 }
 
 /* -- the consumer ----------------------------------------------------------------------------- */

@@ -82,8 +82,10 @@ void es_capture_init(struct es_capture **capture, const struct es_capture_config
 
 /* Starts the thread, which opens the card: a missing one is a state, not a failure. */
 ES_MUST_CHECK enum es_status es_capture_start(struct es_capture *capture, struct es_error *error);
-/* Ends the thread within 200 ms, closes the card and frees what opening took. Also after steps. */
-void es_capture_stop(struct es_capture *capture);
+/* Ends the thread within 200 ms, closes the card and frees what opening took. Also after steps.
+ * false: it hangs in the sound driver after ES_STOP_GRACE_MS; nothing is closed or freed, and the
+ * memory of the capture stays in use. */
+bool es_capture_stop(struct es_capture *capture);
 
 /* One turn of the thread's loop, for tests and for programs that have a loop of their own. */
 void es_capture_step(struct es_capture *capture);

@@ -75,7 +75,7 @@ static void follow_drift(struct es_capture *capture) {
     const uint64_t captured_ns = frames_ns(setup, capture->taken_frames + capture->unread_frames);
     const uint64_t lost_ns = es_drift_follow(&capture->drift, capture->heard_ns, captured_ns);
     if (lost_ns > 0) {
-        es_intake_lost_time(&capture->intake, ES_LOSS_STALLED, lost_ns,
+        es_intake_lost_time(&capture->intake, ES_LOSS_PACKETS, lost_ns,
                             2 * frames_ns(setup, setup->period_frames) + NS_PER_MS);
     }
 }
@@ -177,6 +177,7 @@ static void open_turn(struct es_capture *capture) {
 
 static void suspended_turn(struct es_capture *capture) {
     const int event = capture->card->ops->resume(capture->card);
+    capture->own.report.attempt_count++;
     if (event == ES_CARD_AGAIN) {
         capture->card->ops->sleep_until(capture->card, now_ns(capture) + SLICE_NS);
     } else if (event == ES_CARD_GONE) {

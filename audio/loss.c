@@ -3,8 +3,14 @@
 #include <stddef.h>
 
 static const char *const cause_names[ES_LOSS_CAUSE_COUNT] = {
-    "overrun", "card stopped", "machine suspended", "no microphone", "microphone stalled",
-    "muted",   "backlog",
+    "overrun",
+    "card stopped",
+    "machine suspended",
+    "no microphone",
+    "microphone stalled",
+    "muted",
+    "backlog",
+    "packets lost between microphone and card",
 };
 
 const char *es_loss_cause_name(uint32_t causes) {

@@ -19,11 +19,12 @@ enum es_loss_cause {
     ES_LOSS_STOPPED = 2,   /* capture came too late; the driver stopped. Estimated */
     ES_LOSS_SUSPENDED = 4, /* the machine slept. Estimated */
     ES_LOSS_NO_CARD = 8,   /* unplugged, busy, denied, unusable. Estimated */
-    ES_LOSS_STALLED = 16,  /* the card was there and delivered nothing, or too little. Estimated */
+    ES_LOSS_STALLED = 16,  /* the card was there and delivered nothing. Estimated */
     ES_LOSS_MUTED = 32,    /* the mute switch. Exact */
-    ES_LOSS_BACKLOG = 64   /* the consumer is too slow: the ring was full. Exact */
+    ES_LOSS_BACKLOG = 64,  /* the consumer is too slow: the ring was full. Exact */
+    ES_LOSS_PACKETS = 128  /* the card ran, and delivered too little: USB packets. Estimated */
 };
-#define ES_LOSS_CAUSE_COUNT 7u
+#define ES_LOSS_CAUSE_COUNT 8u
 
 /* "overrun", "card stopped", "suspended", ...: the lowest bit that is set. Static storage. */
 const char *es_loss_cause_name(uint32_t causes);

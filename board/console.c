@@ -65,11 +65,16 @@ void es_console_piece(struct es_console *console, const char *text, uint32_t tex
     if (console->config.mode != ES_CONSOLE_TEXT || !console->config.takes_pieces) {
         return;
     }
-    const struct es_word word = {text, text_bytes, at_ms, at_ms};
-    struct es_record record;
-    es_record_word(&record, &word);
-    record.kind = ES_RECORD_PIECE;
-    push(console, ES_LANE_ENGINE, &record);
+    while (text_bytes > 0) { /* pieces may be cut anywhere: one that is longer than a record is */
+        const uint32_t count = text_bytes < ES_WORD_BYTES_MAX ? text_bytes : ES_WORD_BYTES_MAX;
+        const struct es_word word = {text, count, at_ms, at_ms};
+        struct es_record record;
+        es_record_word(&record, &word);
+        record.kind = ES_RECORD_PIECE;
+        push(console, ES_LANE_ENGINE, &record);
+        text += count;
+        text_bytes -= count;
+    }
 }
 
 void es_console_word(struct es_console *console, const struct es_word *word) {
@@ -183,17 +188,20 @@ enum es_status es_console_start(struct es_console *console, struct es_error *err
     return es_thread_start(&console->thread, "es-console", 0, run, console, error);
 }
 
-void es_console_stop(struct es_console *console, uint32_t drain_ms) {
+bool es_console_stop(struct es_console *console, uint32_t drain_ms) {
     const uint64_t one = 1;
     if (console->wake_fd < 0) {
-        return;
+        return true;
     }
     console->drain_ms = drain_ms;
     atomic_store(&console->is_stopping, true);
     ssize_t written = write(console->wake_fd, &one, sizeof one);
     (void)written;
     if (console->thread.is_started) {
-        es_thread_join(&console->thread);
+        uint64_t grace_ms = (uint64_t)drain_ms + ES_STOP_GRACE_MS;
+        if (!es_thread_join_until(&console->thread, es_clock_ns() + grace_ms * 1000000u)) {
+            return false;
+        }
     } else {
         drain(console);
     }
@@ -202,4 +210,5 @@ void es_console_stop(struct es_console *console, uint32_t drain_ms) {
     es_console_share(console); /* the counters may still be asked for */
     (void)close(console->wake_fd);
     console->wake_fd = -1;
+    return true;
 }

@@ -121,5 +121,7 @@ void es_console_path(struct es_console *console, char *path);
  * as es_uart_poll. For tests and for programs without the thread. */
 uint32_t es_console_poll(struct es_console *console, uint64_t now_ms);
 
-/* Ends the thread when all is handed over, or after `drain_ms`; closes the line. Main thread. */
-void es_console_stop(struct es_console *console, uint32_t drain_ms);
+/* Ends the line and the thread when all is handed over, or after `drain_ms`; closes. What was not
+ * handed over is in the counters then. false: the device holds the thread up ES_STOP_GRACE_MS
+ * longer, and it goes on with its memory. Main thread. */
+bool es_console_stop(struct es_console *console, uint32_t drain_ms);

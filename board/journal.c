@@ -281,6 +281,8 @@ static bool reopen(struct es_journal *journal, uint64_t now_ms) {
         journal->retry_at_ms = now_ms + ES_JOURNAL_RETRY_MS;
         return false;
     }
+    journal->is_dirty = true; /* its first sync tells that the trouble is over */
+    journal->dirty_since_ms = now_ms;
     return true;
 }
 
@@ -363,14 +365,18 @@ enum es_status es_journal_open(struct es_journal *journal, struct es_error *erro
                        ES_JOURNAL_BYTES_MAX);
     }
     enum es_status status = open_file(journal, error);
+    if (status == ES_ERR_OUTPUT) {
+        journal->is_failing = true;
+        journal->retry_at_ms = now_in_ms() + ES_JOURNAL_RETRY_MS;
+    }
     share(journal);
     return status;
 }
 
 enum es_status es_journal_start(struct es_journal *journal, struct es_error *error) {
-    enum es_status status = es_journal_open(journal, error);
-    if (status != ES_OK) {
-        return status;
+    enum es_status opened = es_journal_open(journal, error);
+    if (opened != ES_OK && opened != ES_ERR_OUTPUT) {
+        return opened;
     }
     journal->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (journal->wake_fd < 0) {
@@ -378,10 +384,17 @@ enum es_status es_journal_start(struct es_journal *journal, struct es_error *err
         return es_fail(error, ES_ERR_HARDWARE, "journal: no event descriptor (%s); raise ulimit -n",
                        strerror(errno));
     }
-    return es_thread_start(&journal->thread, "es-journal", 0, run, journal, error);
+    struct es_error thread_error;
+    enum es_status status =
+        es_thread_start(&journal->thread, "es-journal", 0, run, journal, &thread_error);
+    if (status != ES_OK) {
+        *error = thread_error;
+        return status;
+    }
+    return opened;
 }
 
-void es_journal_stop(struct es_journal *journal) {
+bool es_journal_stop(struct es_journal *journal) {
     const uint64_t one = 1;
     atomic_store(&journal->is_stopping, true);
     if (journal->wake_fd >= 0) {
@@ -389,7 +402,10 @@ void es_journal_stop(struct es_journal *journal) {
         (void)written;
     }
     if (journal->thread.is_started) {
-        es_thread_join(&journal->thread);
+        if (!es_thread_join_until(&journal->thread,
+                                  es_clock_ns() + ES_STOP_GRACE_MS * 1000000ull)) {
+            return false;
+        }
     } else if (journal->fd >= 0) {
         (void)es_journal_poll(journal, now_in_ms());
     }
@@ -399,6 +415,7 @@ void es_journal_stop(struct es_journal *journal) {
         (void)close(journal->wake_fd);
         journal->wake_fd = -1;
     }
+    return true;
 }
 
 uint64_t es_journal_boot_id(const char *root) {

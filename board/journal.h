@@ -84,8 +84,9 @@ void es_journal_init(struct es_journal *journal, const struct es_journal_config 
                      const struct es_journal_layout *layout, const struct es_arena *arena);
 
 /* Opens or makes the file and starts the thread, before the freeze. ES_ERR_USAGE: a size out of
- * range; ES_ERR_OUTPUT: the file cannot be used (no journal, another writer, no room, read-only):
- * names it and the remedy, and nothing is started. Main thread. */
+ * range. ES_ERR_OUTPUT: the file cannot be used now (no journal, another writer, no room, read-
+ * only, not mounted yet): names it and the remedy; the thread tries again every
+ * ES_JOURNAL_RETRY_MS, and what is lost until then is counted. Main thread. */
 ES_MUST_CHECK enum es_status es_journal_start(struct es_journal *journal, struct es_error *error);
 
 /* Engine thread. */
@@ -100,10 +101,12 @@ struct es_journal_counters es_journal_counters(struct es_journal *journal);
 /* true once for each trouble and each recovery; `error` gets the line. Control thread. */
 bool es_journal_take_trouble(struct es_journal *journal, struct es_error *error);
 
-/* Writes and syncs what waits, ends the thread, closes. Main thread. */
-void es_journal_stop(struct es_journal *journal);
+/* Writes and syncs what waits, ends the thread, closes. false: the disk holds the thread up after
+ * ES_STOP_GRACE_MS; it goes on with its memory. Main thread. */
+bool es_journal_stop(struct es_journal *journal);
 
-/* Opens as es_journal_start does, without the thread; then call es_journal_poll. */
+/* Opens as es_journal_start does, without the thread; then, with ES_ERR_OUTPUT too, call
+ * es_journal_poll. */
 ES_MUST_CHECK enum es_status es_journal_open(struct es_journal *journal, struct es_error *error);
 /* One round of the thread; returns the ms until the next one. The journal's thread. */
 uint32_t es_journal_poll(struct es_journal *journal, uint64_t now_ms);

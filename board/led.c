@@ -19,6 +19,8 @@ static const struct es_led_pattern patterns[ES_STATE_COUNT] = {
 
 /* What es_leds_fault_off darkens: set last, so that a handler sees whole lines or none. */
 static _Atomic(struct es_leds *) lit_leds;
+/* From then on nobody lights them: the thread that dies may not be the one that shows. */
+static atomic_bool is_dark_for_good;
 
 const struct es_led_pattern *es_led_pattern_of(enum es_state state) {
     ES_ASSERT((unsigned)state < ES_STATE_COUNT);
@@ -79,17 +81,21 @@ enum es_status es_leds_open(struct es_leds *leds, const struct es_leds_config *c
         es_gpio_close(&leds->state);
         return status;
     }
+    atomic_store(&is_dark_for_good, false);
     atomic_store(&lit_leds, leds);
     return ES_OK;
 }
 
 static enum es_status show(struct es_gpio *gpio, bool *is_lit, bool wants, struct es_error *error) {
-    if (!es_gpio_is_open(gpio) || *is_lit == wants) {
+    if (!es_gpio_is_open(gpio) || *is_lit == wants || atomic_load(&is_dark_for_good)) {
         return ES_OK;
     }
     enum es_status status = es_gpio_set(gpio, wants, error);
     if (status == ES_OK) {
         *is_lit = wants;
+    }
+    if (wants && atomic_load(&is_dark_for_good)) { /* it came between the look and the light */
+        status = es_gpio_set(gpio, false, error);
     }
     return status;
 }
@@ -105,6 +111,7 @@ enum es_status es_leds_show(struct es_leds *leds, enum es_state state, uint64_t 
 
 void es_leds_fault_off(void) {
     struct es_leds *leds = atomic_load(&lit_leds);
+    atomic_store(&is_dark_for_good, true);
     if (leds == NULL) {
         return;
     }

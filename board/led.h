@@ -60,6 +60,7 @@ ES_MUST_CHECK enum es_status es_leds_show(struct es_leds *leds, enum es_state st
                                           struct es_error *error);
 void es_leds_close(struct es_leds *leds);
 
-/* Dark at once, from wherever the process dies: one ioctl per LED, no lock, no allocation. Any
- * thread, and signal handlers; does nothing when no LED is open. */
+/* Dark at once, from wherever the process dies, and dark for good: one ioctl per LED, no lock, no
+ * allocation. es_leds_show lights nothing after it, until they are opened anew. Any thread, and
+ * signal handlers; does nothing when no LED is open. */
 void es_leds_fault_off(void);

@@ -34,7 +34,8 @@
 #define ES_POOL_SPIN_COUNT 2000u
 
 #define ES_LOG_LINE_BYTES 1024u
-#define ES_PATH_BYTES_MAX 4096u /* PATH_MAX of Linux */
+#define ES_LOG_LANE_BYTES 16384u /* lines that wait for whoever reads stderr */
+#define ES_PATH_BYTES_MAX 4096u  /* PATH_MAX of Linux */
 
 /* -- the model's shape: generous against the 4B model, small enough that no product of two
  *    dimensions and an element size can overflow 64 bits ------------------------------------- */
@@ -138,6 +139,11 @@
 #define ES_STOP_FINISH_MS 800u
 #define ES_CARD_FIRST_LOOK_MS 300u /* at start; a sound card opens in some ten milliseconds */
 #define ES_STOP_DRAIN_MS 150u      /* ... and handing it over that much */
+/* A thread that has not ended so long after it should have hangs in the kernel or in a driver. */
+#define ES_STOP_GRACE_MS 2000u
+#define ES_STOP_LOG_MS 100u        /* for lines that nobody reads */
+#define ES_START_EXTEND_MS 10000u  /* what a service manager is asked for while the model loads */
+#define ES_CLIPPING_NEWS_MS 60000u /* between two lines about a microphone that clips */
 
 /* One pass of `earshot bench`: three minutes, or an eighth of the audio where that is more. */
 #define ES_BENCH_PASS_NS_MAX(seconds)                                                              \

@@ -32,3 +32,6 @@ ES_MUST_CHECK enum es_status es_thread_start(struct es_thread *thread, const cha
                                              void *context, struct es_error *error);
 /* Waits for the body to return. A thread that was never started is allowed. */
 void es_thread_join(struct es_thread *thread);
+/* The same until es_clock_ns() reaches `deadline_ns`. false: it has not returned, hangs somewhere,
+ * and goes on using what it was given; all that is left is to end the process. */
+bool es_thread_join_until(struct es_thread *thread, uint64_t deadline_ns);

@@ -21,7 +21,7 @@ NOBODY = "microphone=no-such-microphone"
 class Listening:
     """An `earshot listen` that runs, with a service manager's socket."""
 
-    def __init__(self, folder, *settings):
+    def __init__(self, folder, *settings, error=subprocess.PIPE):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         path = os.path.join(folder, "notify")
         self.socket.bind(path)
@@ -30,7 +30,7 @@ class Listening:
         for setting in (NOBODY, "backend=cpu", "threads=1", *settings):
             arguments += ["--set", setting]
         self.process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=error,
                                         env={**os.environ, "NOTIFY_SOCKET": path,
                                              "WATCHDOG_USEC": "3000000"})
 
@@ -45,7 +45,7 @@ class Listening:
         self.process.send_signal(number)
         out, err = self.process.communicate(timeout=PATIENCE_S)
         self.socket.close()
-        return self.process.returncode, out.decode(), err.decode()
+        return self.process.returncode, out.decode(), (err or b"").decode()
 
 
 class ListenTest(Temporary):
@@ -94,6 +94,7 @@ class ListenTest(Temporary):
         path = None
         while path is None:
             line = running.process.stderr.readline().decode()
+            self.assertTrue(line, "it has ended")
             if "the transcript goes to " in line:
                 path = line.split()[-1]
         terminal = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
@@ -135,7 +136,32 @@ class ListenTest(Temporary):
         running.wait_for("READY=1")
         code, _, err = running.end(signal.SIGTERM)
         self.assertEqual(code, 0)
-        self.assertIn("earshot: error: no journal is kept: ", err)
+        self.assertIn("earshot: error: no journal is kept yet: ", err)
+
+    def test_a_serial_line_that_is_not_there_at_the_start_is_told(self):
+        running = self.listening("uart=/dev/ttyUSB99")
+        running.wait_for("STATUS=")
+        code, _, err = running.end(signal.SIGTERM)
+        self.assertEqual(code, 0)
+        self.assertEqual(err.count("earshot: warning: uart: "), 1, err)
+        self.assertIn("/dev/ttyUSB99", err)
+
+    def test_a_log_that_nobody_reads_stops_neither_the_watchdog_nor_the_end(self):
+        mine, its = os.pipe()
+        os.set_blocking(its, False)
+        try:
+            while True:
+                os.write(its, bytes(4096))
+        except BlockingIOError:
+            os.set_blocking(its, True)
+        running = Listening(self.folder, error=its)
+        self.addCleanup(running.process.kill)
+        running.wait_for("READY=1")
+        for _ in range(3):
+            running.wait_for("WATCHDOG=1")
+        self.assertEqual(running.end(signal.SIGTERM)[0], 0)
+        os.close(mine)
+        os.close(its)
 
     def test_memory_that_must_be_locked_and_is_not_ends_it(self):
         self.needs_mlock()

@@ -36,7 +36,7 @@ ES_TEST("packets that a card loses without a word are found by the clock") {
     es_rig_fault(0.0, ES_FAKE_STUCK, 0.3);
     es_rig_run(5.0);
     ES_EXPECT_EQ(rig.loss_count, 1);
-    ES_EXPECT_EQ(rig.last_loss.causes, ES_LOSS_STALLED);
+    ES_EXPECT_EQ(rig.last_loss.causes, ES_LOSS_PACKETS);
     ES_EXPECT_NEAR((double)rig.lost_samples, 4800.0, (double)rig.last_loss.bound_samples);
     ES_EXPECT_EQ(rig.report.open_count, 1);
     ES_EXPECT_EQ(rig.report.state, ES_CAPTURE_LISTENING);

@@ -49,6 +49,16 @@ ES_TEST("words come as they are said, with a stamp after a pause, and events beg
     stop();
 }
 
+ES_TEST("a piece may be longer than a record: an odd vocabulary ends nothing") {
+    static char text[2u * ES_WORD_BYTES_MAX + 100u];
+    memset(text, 'x', sizeof text - 1u);
+    start(ES_CONSOLE_TEXT);
+    piece(text, 1000);
+    const char *got = heard();
+    ES_EXPECT_EQ(strlen(got), strlen("[00:00:01] ") + sizeof text - 1u);
+    stop();
+}
+
 ES_TEST("the end ends the line: what comes next on that terminal begins at its left") {
     start(ES_CONSOLE_TEXT);
     console_rig_word(&rig, "seven", 1100, 1600);

@@ -63,6 +63,24 @@ ES_TEST("a file that is no journal is never overwritten") {
     ES_EXPECT_CONTAINS(error.text, "/nowhere: cannot be read");
 }
 
+ES_TEST("a journal that cannot be opened at the start is tried again, and that it works is told") {
+    unlink(journal_rig_path());
+    ES_EXPECT_EQ(mkdir(journal_rig_path(), 0700), 0); /* as a disk that is mounted later */
+    journal_rig_init(&rig, ES_JOURNAL_BYTES_MIN);
+    ES_EXPECT_EQ(es_journal_open(&rig.journal, &rig.error), ES_ERR_OUTPUT);
+    journal_rig_word(&rig, "kept");
+    journal_rig_poll(&rig);
+    ES_EXPECT_EQ(rmdir(journal_rig_path()), 0);
+    rig.now_ms += ES_JOURNAL_RETRY_MS;
+    journal_rig_poll(&rig);
+    rig.now_ms += ES_JOURNAL_SYNC_MS;
+    journal_rig_poll(&rig);
+    ES_EXPECT(es_journal_take_trouble(&rig.journal, &trouble));
+    ES_EXPECT_CONTAINS(trouble.text, "the journal is written again; 0 records were lost");
+    ES_EXPECT_TEXT(journal_rig_print(journal_rig_path()), "0 kept; ");
+    journal_rig_stop(&rig);
+}
+
 ES_TEST("two writers of one journal: the second is refused; a reader may read") {
     struct journal_rig other;
     start_new();

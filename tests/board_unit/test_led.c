@@ -156,6 +156,25 @@ ES_TEST("a failed assert takes the fault path and dies dark") {
     ES_EXPECT_CONTAINS(result.text, "levels 0 0\n");
 }
 
+ES_TEST("what was put out by a fault stays dark, though another thread goes on showing") {
+    struct es_leds_config config = config_of(false);
+    struct es_leds leds;
+    ES_EXPECT_EQ(es_leds_open(&leds, &config, &error), ES_OK);
+    ES_EXPECT_EQ(es_leds_show(&leds, ES_STATE_LISTENING, 1, 0, &error), ES_OK);
+    ES_EXPECT(fake_gpio_line("tegra234-gpio", 144)->level);
+    es_leds_fault_off();
+    for (uint64_t now_ms = 0; now_ms < 4000; now_ms += 20) {
+        ES_EXPECT_EQ(es_leds_show(&leds, ES_STATE_HEARING, now_ms, now_ms, &error), ES_OK);
+        ES_EXPECT(!fake_gpio_line("tegra234-gpio", 144)->level);
+        ES_EXPECT(!fake_gpio_line("tegra234-gpio", 112)->level);
+    }
+    es_leds_close(&leds);
+    ES_EXPECT_EQ(es_leds_open(&leds, &config, &error), ES_OK); /* a new beginning */
+    ES_EXPECT_EQ(es_leds_show(&leds, ES_STATE_LISTENING, 1, 0, &error), ES_OK);
+    ES_EXPECT(fake_gpio_line("tegra234-gpio", 144)->level);
+    es_leds_close(&leds);
+}
+
 ES_TEST("without LEDs nothing is asked for, and one that is refused takes the other along") {
     struct es_leds_config config = config_of(false);
     struct es_leds leds;

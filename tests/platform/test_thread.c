@@ -1,4 +1,6 @@
 #include "platform/thread.h"
+
+#include "platform/clock.h"
 #include "tests/support/test.h"
 
 #include <sched.h>
@@ -94,4 +96,24 @@ ES_TEST("a thread that was never started may be joined") {
     memset(&thread, 0, sizeof thread);
     es_thread_join(&thread);
     ES_EXPECT(!thread.is_started);
+}
+
+static void wait_for_it(void *context) {
+    atomic_bool *is_free = context;
+    while (!atomic_load(is_free)) {
+        es_clock_sleep_until(es_clock_ns() + 1000000u);
+    }
+}
+
+ES_TEST("a join with a deadline leaves a thread that hangs, and takes it once it has ended") {
+    atomic_bool is_free = false;
+    ES_EXPECT_EQ(es_thread_start(&thread, "es-hang", 0, wait_for_it, &is_free, &error), ES_OK);
+    const uint64_t began_ns = es_clock_ns();
+    ES_EXPECT(!es_thread_join_until(&thread, began_ns + 30000000u));
+    ES_EXPECT(es_clock_ns() - began_ns >= 30000000u);
+    ES_EXPECT(thread.is_started);
+    atomic_store(&is_free, true);
+    ES_EXPECT(es_thread_join_until(&thread, es_clock_ns() + 60000000000u));
+    ES_EXPECT(!thread.is_started);
+    ES_EXPECT(es_thread_join_until(&thread, 0)); /* nothing to wait for */
 }
