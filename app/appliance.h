@@ -40,7 +40,7 @@ struct es_appliance_said {
     struct es_capture_report capture;
     struct es_live_report live;
     char microphone[sizeof((struct es_error *)0)->text];
-    bool is_console_open, is_console_stuck;
+    bool is_console_told, is_console_open, is_console_stuck;
     bool is_mute_unreadable;
     bool is_led_dead;
     uint64_t losses_ms; /* when losses were last told */

@@ -152,7 +152,7 @@ static void say_outputs(struct es_appliance *appliance) {
     struct es_error error;
     if (appliance->has_console) {
         struct es_console_counters now = es_console_counters(&appliance->console);
-        if (now.is_open != said->is_console_open) {
+        if (!said->is_console_told || now.is_open != said->is_console_open) {
             char path[ES_DEVICE_NAME_BYTES];
             es_console_path(&appliance->console, path);
             es_console_failure(&appliance->console, &error);
@@ -164,6 +164,7 @@ static void say_outputs(struct es_appliance *appliance) {
                    now.is_stuck ? "uart: takes nothing; what waits is kept as far as there is room"
                                 : "uart: flows again");
         }
+        said->is_console_told = true;
         said->is_console_open = now.is_open;
         said->is_console_stuck = now.is_stuck;
     }
