@@ -59,6 +59,16 @@ ES_TEST("the end ends the line: what comes next on that terminal begins at its l
     stop();
 }
 
+ES_TEST("a card's name and a clock's news say what they are about") {
+    start(ES_CONSOLE_TEXT);
+    console_rig_event(&rig, "microphone", "hw:CARD=Mic,DEV=0 (USB Audio)", 0);
+    console_rig_event(&rig, "clock", "was set by +3.0 s", 0);
+    console_rig_event(&rig, "gap", "1.2 s not heard: mute", 0);
+    ES_EXPECT_TEXT(heard(), "# microphone: hw:CARD=Mic,DEV=0 (USB Audio)\r\n"
+                            "# clock: was set by +3.0 s\r\n# 1.2 s not heard: mute\r\n");
+    stop();
+}
+
 ES_TEST("a line ends by itself when nothing came for a pause") {
     start(ES_CONSOLE_TEXT);
     console_rig_word(&rig, "seven", 1000, 1600);
