@@ -2,8 +2,8 @@
 """The walk through the README of somebody who has no microphone, with a sound server for one: what
 is played into an empty room comes out of a terminal, in real time.
 
-Needs pulseaudio, pulseaudio-utils and libasound2-plugins, which ./check does not install: on a desktop
-they would take the place of another sound server. Starts a server of its own."""
+Needs pulseaudio, pulseaudio-utils and libasound2-plugins, which ./check does not install: on a
+desktop they would take the place of another sound server. Starts a server of its own."""
 import glob
 import os
 import re
@@ -66,8 +66,9 @@ class SoundServerTest(Temporary):
         self.environment = {**os.environ, "HOME": self.folder, "XDG_RUNTIME_DIR": self.folder,
                             "PULSE_SERVER": f"unix:{self.folder}/sound",
                             "PULSE_SOURCE": "room.monitor"}
-        self.start(["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no",
-                    "-L", f"module-native-protocol-unix socket={self.folder}/sound"])
+        self.start(["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1",
+                    "--use-pid-file=no", "-L",
+                    f"module-native-protocol-unix socket={self.folder}/sound"])
         deadline = time.monotonic() + PATIENCE_S
         while self.ask("info") != 0:
             self.assertLess(time.monotonic(), deadline, "the sound server does not answer")

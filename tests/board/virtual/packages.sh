@@ -64,8 +64,8 @@ board_fetch() {
         board_apt apt-get download -qq "$kernel" "${BOARD_TOOLS[@]}")
 }
 
-# A link to /lib means the library below the sysroot; the linker would look on this machine, and where
-# that has none, take the static library instead.
+# A link to /lib means the library below the sysroot; the linker would look on this machine, and
+# where that has none, take the static library instead.
 board_relink() {
     local link
     find "$board_folder/sysroot" -type l -name '*.so' -lname '/*' | while read -r link; do
