@@ -4,6 +4,7 @@
 #include "tests/board_unit/serial_end.h"
 #include "tests/support/test.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -319,6 +320,12 @@ ES_TEST("a pty works without a reader, and readers may come and go") {
         console_rig_word(&rig, "two", 1400, 1700);
         console_rig_poll(&rig, 20);
     }
+    int reader = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK);
+    ES_EXPECT_TEXT(serial_read(reader, &byte_count), " two");
+    char byte;
+    ES_EXPECT_EQ(read(reader, &byte, 1), -1); /* 0 would be the end of it for `cat` */
+    ES_EXPECT_EQ(errno, EAGAIN);
+    close(reader);
     speak_until_lost(); /* nobody reads: full, and counted */
     ES_EXPECT(es_console_counters(&rig.console).is_open);
     console_rig_stop(&rig);
