@@ -150,15 +150,19 @@ static enum es_status open_journal(struct es_appliance *appliance, const struct 
                                         .boot_id = appliance->boot_id};
     (void)snprintf(journal.path, sizeof journal.path, "%s", config->journal);
     es_journal_init(&appliance->journal, &journal, &layouts->journal, &appliance->boot.arena);
-    enum es_status status = es_journal_start(&appliance->journal, error);
+    struct es_error trouble;
+    enum es_status status = es_journal_start(&appliance->journal, &trouble);
     if (status == ES_ERR_OUTPUT) {
         /* A full or read-only disk must not take the transcript with it. */
         es_log(ES_LOG_ERROR, "no journal is kept yet: %s; it is tried again every %u s",
-               error->text, ES_JOURNAL_RETRY_MS / 1000u);
-        es_appliance_tell(appliance, "journal", "%s", error->text);
+               trouble.text, ES_JOURNAL_RETRY_MS / 1000u);
+        es_appliance_tell(appliance, "journal", "%s", trouble.text);
         return ES_OK;
     }
     appliance->has_journal = status == ES_OK;
+    if (status != ES_OK) {
+        *error = trouble;
+    }
     return status;
 }
 

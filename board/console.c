@@ -38,12 +38,13 @@ enum es_status es_console_init(struct es_console *console, const struct es_conso
         return es_fail(error, ES_ERR_HARDWARE, "console: no event descriptor (%s); raise ulimit -n",
                        strerror(errno));
     }
-    enum es_status status = es_uart_open(&console->uart, es_console_now_ms(), error);
+    struct es_error failure = {""}; /* a line that is not there is looked for: no failure of ours */
+    enum es_status status = es_uart_open(&console->uart, es_console_now_ms(), &failure);
     es_console_share(console);
     if (status == ES_ERR_USAGE) {
         (void)close(console->wake_fd);
         console->wake_fd = -1;
-        return status;
+        return es_fail(error, status, "%s", failure.text);
     }
     return ES_OK;
 }

@@ -50,6 +50,12 @@ static void clean(struct es_console_text *text, const char *bytes, uint32_t byte
     es_console_text_finish(text, &utf8, is_ascii);
 }
 
+/* What a text is about that does not say so itself: a card's name, "was set by 3 s". */
+static const char *subject_of(const struct es_event *event) {
+    bool is_microphone = strcmp(event->name, "microphone") == 0;
+    return is_microphone ? "microphone: " : strcmp(event->name, "clock") == 0 ? "clock: " : "";
+}
+
 static void add_event(const struct es_console *console, struct piece_of_stream *piece,
                       const struct es_event *event) {
     struct es_console_text text;
@@ -59,6 +65,7 @@ static void add_event(const struct es_console *console, struct piece_of_stream *
     text.used_bytes = at_most(text.bytes, text.used_bytes, ES_WORD_BYTES_MAX);
     if (is_text) {
         add(piece, console->is_in_line ? "\r\n# " : "# ", console->is_in_line ? 4 : 2);
+        add(piece, subject_of(event), strlen(subject_of(event)));
         add(piece, text.bytes, text.used_bytes);
         add(piece, "\r\n", 2);
         return;

@@ -17,7 +17,8 @@ int es_tty_set_raw(int fd, uint32_t baud, uint32_t *got_baud) {
     /* Without HUPCL a restart does not pull DTR, which resets some boards at the other end. */
     line.c_cflag &= CBAUD | (CBAUD << IBSHIFT);
     line.c_cflag |= CS8 | CREAD | CLOCAL;
-    line.c_cc[VMIN] = 0;
+    /* We never wait for a byte, but who reads the same line may: to `cat` nothing is the end. */
+    line.c_cc[VMIN] = 1;
     line.c_cc[VTIME] = 0;
     if (baud > 0) {
         line.c_cflag &= ~(unsigned)(CBAUD | (CBAUD << IBSHIFT));

@@ -108,6 +108,16 @@ class ListenTest(Temporary):
         self.assertTrue(all(line.startswith(b"#") for line in seen.split(b"\r\n") if line), seen)
         self.assertEqual(running.end(signal.SIGTERM)[0], 0)
 
+    def test_a_serial_line_that_is_not_there_is_told_at_the_start_and_no_error_of_the_end(self):
+        running = self.listening(f"uart={self.folder}/no-such-line")
+        running.wait_for("READY=1")
+        running.wait_for("STATUS=")
+        code, out, err = running.end(signal.SIGINT)
+        self.assertEqual((code, out), (130, ""))
+        told = [line for line in err.splitlines() if "no-such-line" in line]
+        self.assertEqual(len(told), 1, err)
+        self.assertRegex(told[0], r"^earshot: warning: uart: .*no-such-line: is not there; plug ")
+
     def test_a_bad_configuration_names_file_and_line(self):
         path = self.path("a.conf", b"# x\nbaud = fast\n")
         self.refused(2, "listen", "--config", path, says=(f"{path}:2: baud: ", "give bits"))
@@ -137,14 +147,6 @@ class ListenTest(Temporary):
         code, _, err = running.end(signal.SIGTERM)
         self.assertEqual(code, 0)
         self.assertIn("earshot: error: no journal is kept yet: ", err)
-
-    def test_a_serial_line_that_is_not_there_at_the_start_is_told(self):
-        running = self.listening("uart=/dev/ttyUSB99")
-        running.wait_for("STATUS=")
-        code, _, err = running.end(signal.SIGTERM)
-        self.assertEqual(code, 0)
-        self.assertEqual(err.count("earshot: warning: uart: "), 1, err)
-        self.assertIn("/dev/ttyUSB99", err)
 
     def test_a_log_that_nobody_reads_stops_neither_the_watchdog_nor_the_end(self):
         mine, its = os.pipe()

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define NS_PER_MS 1000000ull
+#define MINUTE_WORDS_MIN 40u
 #define RECOVERY_MS 15000u /* a fault, and all that follows from it, is over by then */
 
 enum soak_fault {
@@ -308,7 +309,17 @@ static void tell_figures(uint32_t minutes, uint64_t pages, uint64_t end_pages, u
                  others_ms / (minutes * 60000.0) * 100.0);
 }
 
-ES_TEST("hours of audio: nothing is lost without a fault, and with faults nothing in silence") {
+/* Words of the minute that ended now, which the hours before it must not have changed: deaf is what
+ * looks healthy and writes no more. */
+static void expect_hearing(uint64_t words_before, const char *when) {
+    uint64_t words = rig.appliance.live_report.word_count - words_before;
+    es_test_note("%llu words in %s", (unsigned long long)words, when);
+    ES_EXPECT(words >= MINUTE_WORDS_MIN);
+    enum es_state state = rig.appliance.machine.state;
+    ES_EXPECT(state == ES_STATE_LISTENING || state == ES_STATE_HEARING);
+}
+
+ES_TEST("memory that creeps, deaf after hours: no page, no sample and no word is lost in silence") {
     uint32_t minutes = number_of("ES_SOAK_MINUTES", 10);
     uint32_t fault_count = number_of("ES_SOAK_FAULTS", 0);
     random_state = number_of("ES_SOAK_SEED", 1);
@@ -318,9 +329,10 @@ ES_TEST("hours of audio: nothing is lost without a fault, and with faults nothin
     rig.unix_ms = 20000ll * 86400000ll;
     uint64_t began_ns = es_clock_ns();
     es_appliance_rig_run(&rig, 60000);
+    expect_hearing(0, "the first minute");
     (void)other_cpu_ms(false); /* what the C library keeps for itself, it has now */
     uint64_t pages = resident_pages();
-    uint64_t end_ms = (uint64_t)minutes * 60000u;
+    uint64_t end_ms = (uint64_t)(minutes - 1u) * 60000u;
     uint64_t hour_ms = 3600000;
     for (uint32_t done = 0; done < fault_count; done++) {
         uint64_t next_ms = 60000u + (end_ms - 60000u) / fault_count * done;
@@ -336,6 +348,9 @@ ES_TEST("hours of audio: nothing is lost without a fault, and with faults nothin
         uint64_t left_ms = end_ms - rig.now_ms;
         es_appliance_rig_run(&rig, left_ms < hour_ms ? left_ms : hour_ms);
     }
+    uint64_t words = rig.appliance.live_report.word_count;
+    es_appliance_rig_run(&rig, 60000);
+    expect_hearing(words, "the last minute");
     uint64_t end_pages = resident_pages(); /* telling takes some of its own */
     tell_figures(minutes, pages, end_pages, began_ns);
     for (uint32_t i = 0; i < SOAK_FAULT_COUNT && fault_count > 0; i++) {

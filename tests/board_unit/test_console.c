@@ -4,6 +4,7 @@
 #include "tests/board_unit/serial_end.h"
 #include "tests/support/test.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -66,6 +67,16 @@ ES_TEST("the end ends the line: what comes next on that terminal begins at its l
     console_rig_word(&rig, "up", 1700, 1900); /* still in its lane */
     es_console_stop(&rig.console, 1000);
     ES_EXPECT_TEXT(serial_end_read(&end), " up\r\n");
+    stop();
+}
+
+ES_TEST("a card's name and a clock's news say what they are about") {
+    start(ES_CONSOLE_TEXT);
+    console_rig_event(&rig, "microphone", "hw:CARD=Mic,DEV=0 (USB Audio)", 0);
+    console_rig_event(&rig, "clock", "was set by +3.0 s", 0);
+    console_rig_event(&rig, "gap", "1.2 s not heard: mute", 0);
+    ES_EXPECT_TEXT(heard(), "# microphone: hw:CARD=Mic,DEV=0 (USB Audio)\r\n"
+                            "# clock: was set by +3.0 s\r\n# 1.2 s not heard: mute\r\n");
     stop();
 }
 
@@ -319,6 +330,12 @@ ES_TEST("a pty works without a reader, and readers may come and go") {
         console_rig_word(&rig, "two", 1400, 1700);
         console_rig_poll(&rig, 20);
     }
+    int reader = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK);
+    ES_EXPECT_TEXT(serial_read(reader, &byte_count), " two");
+    char byte;
+    ES_EXPECT_EQ(read(reader, &byte, 1), -1); /* 0 would be the end of it for `cat` */
+    ES_EXPECT_EQ(errno, EAGAIN);
+    close(reader);
     speak_until_lost(); /* nobody reads: full, and counted */
     ES_EXPECT(es_console_counters(&rig.console).is_open);
     console_rig_stop(&rig);

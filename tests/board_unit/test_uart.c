@@ -83,7 +83,9 @@ ES_TEST("EAGAIN: a line that takes nothing is stuck, keeps its bytes, and is no 
     }
     ES_EXPECT(uart.is_stuck);
     ES_EXPECT(es_uart_is_open(&uart));
-    ES_EXPECT_EQ(uart.counters.stuck_count, 1);
+    /* Once, and not with each of a thousand polls. On a busy machine the kernel moves what a pty
+     * has taken some time later, and a little more finds room. */
+    ES_EXPECT(uart.counters.stuck_count >= 1 && uart.counters.stuck_count <= 4);
     uint64_t read_bytes = 0;
     do {
         (void)serial_end_read(&end);

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Runs every example of the README through this build, and compares what it prints.
+"""Runs every example of the README through this build, and compares what it prints; looks up the
+tests of every complaint, and the package of every library.
 
     test_readme.py EARSHOT
 
@@ -15,6 +16,7 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROGRAM = "build/release/earshot"
+BOARD = "tests/board/virtual"
 
 
 def examples():
@@ -30,20 +32,70 @@ def matches(expected, text):
     return re.fullmatch(pattern, text) is not None
 
 
-def main(earshot):
-    assert matches("a\n...\nc\n", "a\nb\nb\nc\n") and not matches("a\n...\nc\n", "a\nb\nb\n")
-    passed_count = failed_count = 0
+def read(*path):
+    with open(os.path.join(ROOT, *path), encoding="utf-8") as file:
+        return file.read()
+
+
+def complaints():
+    """(complaint, [(file, words of a test's name)]) of every row in the table of complaints."""
+    table = read(BOARD, "README.md").split("## Complaints\n")[1].split("\n## ")[0]
+    for complaint, cells in re.findall(r"^\| (.*?) \| (.*) \|$", table, re.MULTILINE)[2:]:
+        found = re.findall(r"((?:`[^`:]+\.(?:c|py)`(?:, )?)+): `([^`]+)`", cells)
+        yield complaint, [(path if "/" in path else os.path.join(BOARD, path), words)
+                          for paths, words in found for path in re.findall(r"`([^`]+)`", paths)]
+
+
+def is_test(path, words):
+    name = f"def test_{words.replace(' ', '_')}(" if path.endswith(".py") else None
+    text = read(path)
+    return name in text if name else any(words in sentence for sentence in
+                                         re.findall(r'ES_TEST\(\s*"([^"]+)"', text))
+
+
+def libraries():
+    """Libraries that CMake looks for, without those of tests alone."""
+    found = set()
+    for folder in ("audio", "board", "engine", "app"):
+        text = read(folder, "CMakeLists.txt")
+        found |= set(re.findall(r"pkg_check_modules\(\w+ (?:[A-Z_]+ )*([a-z]\w*)", text))
+    return sorted(found)
+
+
+def is_installed_by_the_demo(library):
+    named = re.search(r"house_install_for_build\(\) {\n(.*?)\n}", read("tools", "house.sh"),
+                      re.DOTALL)
+    package = {"alsa": "libasound2-dev", "sndfile": "libsndfile1-dev", "inih": "libinih-dev"}
+    return package.get(library, f"lib{library.removeprefix('lib')}-dev") in named.group(1).split()
+
+
+def checks(earshot):
+    """(what, whether it is so, what to show when it is not)."""
     for command, expected in examples():
         words = shlex.split(command)
         assert words[0] == PROGRAM, command
         run = subprocess.run([earshot] + words[1:], cwd=ROOT, capture_output=True, text=True,
                              check=False)
-        is_same = matches(expected, run.stdout)
-        passed_count += is_same
-        failed_count += not is_same
-        print(f"{'ok' if is_same else 'FAILED':7} {command}")
-        if not is_same:
-            print(f"    exit code {run.returncode}\n{run.stdout}{run.stderr}")
+        yield (command, matches(expected, run.stdout),
+               f"exit code {run.returncode}\n{run.stdout}{run.stderr}")
+    for complaint, tests in complaints():
+        wrong = [path for path, words in tests if not is_test(path, words)]
+        yield (f"{complaint}: {len(tests)} tests", len(tests) > 1 and not wrong,
+               f"no test of that name in: {', '.join(wrong)}")
+    for library in libraries():
+        yield (f"./demo installs {library}", is_installed_by_the_demo(library),
+               "is not among house_install_for_build of tools/house.sh")
+
+
+def main(earshot):
+    assert matches("a\n...\nc\n", "a\nb\nb\nc\n") and not matches("a\n...\nc\n", "a\nb\nb\n")
+    passed_count = failed_count = 0
+    for what, is_so, otherwise in checks(earshot):
+        passed_count += is_so
+        failed_count += not is_so
+        print(f"{'ok' if is_so else 'FAILED':7} {what}")
+        if not is_so:
+            print(f"    {otherwise}")
     print(f"test_readme: {passed_count} passed, {failed_count} failed, 0 skipped")
     return 1 if failed_count or not passed_count else 0
 

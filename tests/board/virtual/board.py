@@ -33,8 +33,9 @@ import rootfs
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
 SHORT_JUDGES = [judge_hear, judge_mute, judge_replug, judge_overrun, judge_stuck, judge_killed]
-JUDGES = [judge_bench, judge_named, *SHORT_JUDGES, judge_latency, judge_busy, judge_dead,
-          judge_slow, judge_full, judge_faults]
+# The longest first: they run beside all others.
+JUDGES = [judge_latency, judge_faults, judge_bench, judge_named, *SHORT_JUDGES, judge_busy,
+          judge_dead, judge_slow, judge_full]
 MODULES = ["soundcore", "snd", "snd-timer", "snd-pcm", "snd-aloop"]
 TOOLS = ["gpioget", "gpioset", "arecord"]
 

@@ -34,11 +34,18 @@ def notes(record, start):
     return [text for _, text in record.log("notes") if text.startswith(start)]
 
 
+def recordings(record):
+    """[(name, ms at which its first sample left the card, its length in ms)]"""
+    said = [re.match(r"(\d+) played (?:\S*/)?(\S+) (\d+)$", line)
+            for line in record.lines("played")]
+    assert said and all(said), f"nothing played: {record.lines('played')}"
+    return [(match.group(2), int(match.group(1)) / 1e6, int(match.group(3)) / 16)
+            for match in said]
+
+
 def played(record, which=0):
     """(ms at which its first sample left the card, its length in ms)."""
-    said = [re.match(r"(\d+) played \S+ (\d+)$", line) for line in record.lines("played")]
-    assert all(said) and len(said) > which, f"nothing played: {record.lines('played')}"
-    return int(said[which].group(1)) / 1e6, int(said[which].group(2)) / 16
+    return recordings(record)[which][1:]
 
 
 # -- the UART --------------------------------------------------------------------------------------
@@ -73,6 +80,18 @@ def texts(found):
 
 def events(found, name):
     return [thing for thing in found if thing.get("event") == name]
+
+
+def text_words(record):
+    """[(word, bytes of the stream up to its end)] of a stream in the format "text"."""
+    found, used = [], 0
+    for line in record.uart.split(b"\n"):
+        if not line.startswith(b"#"):
+            stamp = re.match(rb"\[[\d:]+\] |", line)
+            found += [(match.group().decode(), used + match.end())
+                      for match in re.compile(rb"[^ \r]+").finditer(line, stamp.end())]
+        used += len(line) + 1
+    return found
 
 
 # -- lines -----------------------------------------------------------------------------------------

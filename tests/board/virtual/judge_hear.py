@@ -31,12 +31,11 @@ def first_word_ms(record):
 def latencies(record):
     """Per word, ms from its step's last sample on the card to its last byte in the driver."""
     begin_ms = evidence.card_start_ms(record, "after")
-    found, used = [], 0
-    for text, end_ms in journal_words(record):
-        used = record.uart.index(text.encode(), used) + len(text)
-        needed_ms = begin_ms + end_ms + DELAY_MS + POSITION_MS + WINDOW_MS
-        found.append(evidence.taken_ms(record, used) - needed_ms)
-    return found
+    written, kept = evidence.text_words(record), journal_words(record)
+    assert [text for text, _ in written] == [text for text, _ in kept], (written, kept)
+    return [evidence.taken_ms(record, used) -
+            (begin_ms + end_ms + DELAY_MS + POSITION_MS + WINDOW_MS)
+            for (_, used), (_, end_ms) in zip(written, kept)]
 
 
 def test_the_transcript_comes_out_of_the_uart_byte_for_byte(record):

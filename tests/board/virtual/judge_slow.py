@@ -27,9 +27,13 @@ def test_the_watchdog_hears_nothing_of_a_stalled_engine(record):
     assert [ms for ms in alive if ms > end_ms], alive
 
 
-def test_the_led_shows_that_audio_waits_for_as_long_as_it_does(record):
-    evidence.led_shows(record, "lagging", note_ms(record, "freeze") + LAG_MS + 300,
-                       note_ms(record, "thaw") - 100)
+def test_the_led_shows_that_audio_waits_and_a_fault_from_the_word_to_the_watchdog_on(record):
+    freeze_ms, thaw_ms = note_ms(record, "freeze"), note_ms(record, "thaw")
+    fault_ms = next(ms for ms, thing in evidence.timed_objects(record, record.uart)
+                    if thing.get("event") == "stall")
+    assert freeze_ms + 4000 < fault_ms < freeze_ms + 6000, (freeze_ms, fault_ms)
+    evidence.led_shows(record, "lagging", freeze_ms + LAG_MS + 300, fault_ms - 60)
+    evidence.led_shows(record, "fault", fault_ms + 60, thaw_ms - 60)
 
 
 def test_the_log_says_what_stood_still_and_that_it_goes_on(record):

@@ -64,6 +64,15 @@ board_fetch() {
         board_apt apt-get download -qq "$kernel" "${BOARD_TOOLS[@]}")
 }
 
+# A link to /lib means the library below the sysroot; the linker would look on this machine, and
+# where that has none, take the static library instead.
+board_relink() {
+    local link
+    find "$board_folder/sysroot" -type l -name '*.so' -lname '/*' | while read -r link; do
+        ln -sfnr "$board_folder/sysroot$(readlink "$link")" "$link" || return 1
+    done
+}
+
 board_unpack() {
     local package
     rm -rf "$board_folder/sysroot" "$board_folder/kernel"
@@ -80,6 +89,7 @@ board_unpack() {
         *) dpkg-deb -x "$package" "$board_folder/sysroot" || return 1 ;;
         esac
     done
+    board_relink || return 1
     # What was unpacked is enough; the packages would only fill the disk.
     rm -rf "$board_folder/apt/cache"
 }
