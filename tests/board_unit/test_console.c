@@ -53,7 +53,10 @@ ES_TEST("words come as they are said, with a stamp after a pause, and events beg
 ES_TEST("a piece may be longer than a record: an odd vocabulary ends nothing") {
     static char text[2u * ES_WORD_BYTES_MAX + 100u];
     memset(text, 'x', sizeof text - 1u);
-    start(ES_CONSOLE_TEXT);
+    struct es_console_config config = console_rig_config(ES_CONSOLE_TEXT);
+    config.takes_pieces = true;
+    serial_end_plug(&end, "ttyUSB0");
+    console_rig_start(&rig, &config);
     piece(text, 1000);
     const char *got = heard();
     ES_EXPECT_EQ(strlen(got), strlen("[00:00:01] ") + sizeof text - 1u);

@@ -165,7 +165,7 @@ ES_TEST("what was said last is handed over at the end; a stuck line does not hol
         struct es_console_counters counters = es_console_counters(&rig.console);
         ES_EXPECT(!counters.is_open);
         if (is_stuck == 0) {
-            ES_EXPECT_TEXT(text, "[00:00:01] last");
+            ES_EXPECT_TEXT(text, "[00:00:01] last\r\n");
             ES_EXPECT_EQ(counters.lost_bytes, 0);
         } else {
             ES_EXPECT(counters.lost_bytes > ES_UART_RING_BYTES / 2u);
