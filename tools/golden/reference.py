@@ -82,10 +82,13 @@ def configuration(params):
                                  tie_word_embeddings=True, attn_implementation="eager")
 
 
-def load(directory, unpermuted=None):
+def load(directory, unpermuted=None, kv_window=None):
     """The model of a directory. `unpermuted` ("encoder" or "decoder") leaves that stack's wq and wk
-    in the file's order: the mistake of half-split rotary on original weights."""
+    in the file's order: the mistake of half-split rotary on original weights. `kv_window`: another
+    sliding window of the decoder."""
     params, tensors = checkpoint.read(directory)
+    if kv_window is not None:
+        params["sliding_window"] = kv_window
     encoder = params["multimodal"]["whisper_model_args"]["encoder_args"]
     state = {}
     for name, tensor in tensors.items():

@@ -2,6 +2,7 @@
 
     python tools/golden/verify.py models/bringup talk.flac --delay-ms 480 --delay-ms 80
     python tools/golden/verify.py --random 20 talk.flac other.flac      20 fresh random models
+    python tools/golden/verify.py --random 20 --kv-window 128 talk.flac with a shorter window
 
 Two comparisons of each model, recording and delay:
 - free: the ids that earshot prints, up to the first step whose top-2 margin in transformers is under
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
+from dataclasses import replace
 
 import torch
 
@@ -36,6 +38,8 @@ def run_earshot(options, directory, audio, delay_ms, forced=None):
     """Lines of `transcribe --format tokens`, split into words."""
     command = [options.earshot, "transcribe", "--model", directory, "--backend", options.backend,
                "--delay-ms", str(delay_ms), "--format", "tokens"]
+    if options.kv_window is not None:
+        command += ["--kv-window", str(options.kv_window)]
     with tempfile.NamedTemporaryFile("w", suffix=".ids") as file:
         if forced is not None:
             file.write("".join(f"{token}\n" for token in forced))
@@ -83,8 +87,9 @@ def compare(options, name, model, directory, audio, delay_ms):
     return not problems
 
 
-def random_shape(seed):
-    """Dimensions unlike each other, windows that wrap within seconds."""
+def random_shape(seed, kv_window=None):
+    """Dimensions unlike each other, windows that wrap within seconds; with `kv_window` the decoder's
+    own is twice as long, so that the shorter one counts."""
     rng = random.Random(seed)
 
     def stack(kv_head_count, group):
@@ -93,8 +98,11 @@ def random_shape(seed):
                      window=rng.choice([2, 3, 5, 8, 13, 21, 34, 60]), rope_theta=rng.choice([1e4, 1e5, 1e6]),
                      norm_eps=rng.choice([1e-5, 1e-6, 1e-4]))
 
-    return Shape(f"random_{seed}", rng.choice(["BF16", "F16", "F32"]), rng.randint(1256, 3000),
-                 encoder=stack(rng.randint(1, 5), 1), decoder=stack(rng.randint(1, 4), rng.choice([1, 2, 3, 4, 8])))
+    shape = Shape(f"random_{seed}", rng.choice(["BF16", "F16", "F32"]), rng.randint(1256, 3000),
+                  encoder=stack(rng.randint(1, 5), 1), decoder=stack(rng.randint(1, 4), rng.choice([1, 2, 3, 4, 8])))
+    if kv_window is not None:
+        shape = replace(shape, decoder=replace(shape.decoder, window=2 * kv_window))
+    return shape
 
 
 def main():
@@ -103,6 +111,7 @@ def main():
     parser.add_argument("--delay-ms", type=int, action="append", choices=DELAYS_MS, metavar="N", help="80, 160 .. 1200 or 2400; may be repeated (480)")
     parser.add_argument("--random", type=int, default=0, metavar="N", help="N fresh random models instead of MODEL_DIR")
     parser.add_argument("--seed", type=int, default=1000, help="seed of the first random model (1000)")
+    parser.add_argument("--kv-window", type=int, metavar="N", help="positions that the decoder looks back on, on both sides")
     parser.add_argument("--earshot", default=os.path.join(ROOT, "build/release/earshot"), help="the program (build/release/earshot)")
     parser.add_argument("--backend", default="cpu", help="its --backend (cpu)")
     options = parser.parse_args()
@@ -111,14 +120,14 @@ def main():
     with ExitStack() as stack:
         if options.random == 0:
             directory, recordings = options.paths[0], options.paths[1:]
-            model = reference.load(directory)
+            model = reference.load(directory, kv_window=options.kv_window)
             for audio in recordings:
                 for delay_ms in options.delay_ms or [480]:
                     passed.append(compare(options, directory, model, directory, audio, delay_ms))
         for seed in range(options.seed, options.seed + options.random):
             directory = stack.enter_context(tempfile.TemporaryDirectory())
-            checkpoint.write(directory, random_shape(seed), seed)
-            model = reference.load(directory)
+            checkpoint.write(directory, random_shape(seed, options.kv_window), seed)
+            model = reference.load(directory, kv_window=options.kv_window)
             delays = options.delay_ms or random.Random(seed).sample(DELAYS_MS, 2)
             for audio in options.paths:
                 for delay_ms in delays:
