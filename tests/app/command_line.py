@@ -12,6 +12,7 @@ import unittest
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BRINGUP = os.path.join(ROOT, "models", "bringup")
 RECORDINGS = os.path.join(BRINGUP, "recordings")
+GOLDEN_AUDIO = os.path.join(ROOT, "tests", "data", "golden", "audio")
 REAL = os.path.join(ROOT, "models", "voxtral-mini-4b-realtime")
 SIX_WORDS = os.path.join(RECORDINGS, "commands_one_speaker.flac")
 EARSHOT = os.path.abspath(sys.argv[1])

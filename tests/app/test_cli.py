@@ -11,8 +11,9 @@ import signal
 import subprocess
 import time
 
-from command_line import (BRINGUP, EARSHOT, PATIENCE_S, REAL, RECORDINGS, SIX_WORDS, Temporary,
-                          earshot, errors, flac_samples, little_locked_memory, main, s16, tone, wav)
+from command_line import (BRINGUP, EARSHOT, GOLDEN_AUDIO, PATIENCE_S, REAL, RECORDINGS,
+                          SIX_WORDS, Temporary, earshot, errors, flac_samples,
+                          little_locked_memory, main, s16, tone, wav)
 
 
 class Commands(Temporary):
@@ -122,6 +123,33 @@ class Transcripts(Temporary):
         outs = {earshot("transcribe", "--format", "tokens", "--threads", str(n), SIX_WORDS)[1]
                 for n in (1, 2, 5)}
         self.assertEqual(len(outs), 1)
+
+    def test_a_window_that_is_asked_for_is_that_of_a_model_made_so(self):
+        """The bring-up model looks back on 128 positions; one with its weights that says 300 must
+        choose by the same margins when it is told 128, and by others when it is not."""
+        wide = self.path("wide")
+        os.mkdir(wide)
+        for name in ("consolidated.safetensors", "tekken.json"):
+            os.symlink(os.path.join(BRINGUP, name), os.path.join(wide, name))
+        with open(os.path.join(BRINGUP, "params.json"), encoding="utf-8") as file:
+            params = json.load(file)
+        self.assertEqual(params["sliding_window"], 128)
+        params["sliding_window"] = 300
+        with open(os.path.join(wide, "params.json"), "w", encoding="utf-8") as file:
+            json.dump(params, file)
+        audio = os.path.join(GOLDEN_AUDIO, "printing.flac")  # 253 positions
+
+        forced = self.path("ids", b"".join(b"%d\n" % (1000 + 7 * i % 400) for i in range(253)))
+
+        def margins(model, *options):
+            code, out, err = earshot("transcribe", "--model", model, "--format", "tokens",
+                                     "--force", forced, *options, audio)
+            self.assertEqual(code, 0, err)
+            return out
+
+        own = margins(BRINGUP)
+        self.assertEqual(margins(wide, "--kv-window", "128"), own)
+        self.assertNotEqual(margins(wide), own)
 
     def test_words_come_while_the_audio_is_still_coming(self):
         samples = self.bundled_samples()
