@@ -212,6 +212,10 @@ uint32_t es_uart_poll(struct es_uart *uart, uint64_t now_ms) {
 uint32_t es_uart_kernel_bytes(const struct es_uart *uart) {
     int bytes = 0;
     if (uart->is_pty) {
+        /* The kernel carries them over when it finds the time, and FIONREAD counts what has
+         * arrived; poll waits for the carrying. */
+        struct pollfd reader = {.fd = uart->slave_fd, .events = POLLIN};
+        (void)poll(&reader, 1, 0);
         return uart->slave_fd >= 0 && ioctl(uart->slave_fd, FIONREAD, &bytes) == 0 ? (uint32_t)bytes
                                                                                    : 0;
     }

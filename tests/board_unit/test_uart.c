@@ -6,6 +6,7 @@
 #include "tests/board_unit/serial_end.h"
 #include "tests/support/test.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -96,6 +97,22 @@ ES_TEST("EAGAIN: a line that takes nothing is stuck, keeps its bytes, and is no 
     ES_EXPECT(!uart.is_stuck);
     stop();
     serial_end_unplug(&end);
+}
+
+ES_TEST("what a pty's reader has not taken yet is counted at once, however busy the machine is") {
+    size_t byte_count = 0;
+    start("pty");
+    ES_EXPECT_EQ(es_uart_open(&uart, 1, &error), ES_OK);
+    int reader = open(es_uart_path(&uart), O_RDWR | O_NOCTTY | O_NONBLOCK);
+    ES_EXPECT(reader >= 0);
+    for (int i = 0; i < 20000; i++) {
+        ES_EXPECT(es_uart_put(&uart, "\r\n", 2));
+        (void)es_uart_poll(&uart, 2);
+        ES_EXPECT_EQ(es_uart_kernel_bytes(&uart), 2);
+        ES_EXPECT_TEXT(serial_read(reader, &byte_count), "\r\n");
+    }
+    (void)close(reader);
+    stop();
 }
 
 ES_TEST(
