@@ -89,7 +89,9 @@ static void say_microphone(struct es_appliance *appliance) {
     struct es_appliance_said *said = &appliance->said;
     bool is_away = now->state == ES_CAPTURE_NO_MIC || now->state == ES_CAPTURE_FAILED;
     if (is_away && strcmp(said->microphone, now->reason.text) != 0) {
-        es_log(ES_LOG_WARNING, "microphone: %s", now->reason.text);
+        char origin[ES_CONFIG_ORIGIN_BYTES + 64u];
+        es_config_origin(appliance->options.config, "microphone", origin, sizeof origin);
+        es_log(ES_LOG_WARNING, "%s: %s", origin, now->reason.text);
         es_appliance_tell(appliance, "microphone", "%s", now->reason.text);
         (void)snprintf(said->microphone, sizeof said->microphone, "%s", now->reason.text);
     }
@@ -99,6 +101,12 @@ static void say_microphone(struct es_appliance *appliance) {
                es_sample_format_name(now->setup.format), now->setup.period_frames,
                now->setup.buffer_frames);
         es_appliance_tell(appliance, "microphone", "%s", now->setup.name);
+        if (now->setup.is_auto && said->capture.open_count == 0) {
+            bool is_alone = now->setup.others[0] == '\0';
+            es_log(ES_LOG_INFO, "microphone: auto chose it; others here: %s%s",
+                   is_alone ? "none" : now->setup.others,
+                   is_alone ? "" : " (microphone = ID takes one of them)");
+        }
         said->microphone[0] = '\0';
         said->capture.open_count = now->open_count;
     }
@@ -156,8 +164,11 @@ static void say_outputs(struct es_appliance *appliance) {
             char path[ES_DEVICE_NAME_BYTES];
             es_console_path(&appliance->console, path);
             es_console_failure(&appliance->console, &error);
-            es_log(now.is_open ? ES_LOG_INFO : ES_LOG_WARNING, "uart: %s%s",
-                   now.is_open ? "the transcript goes to " : "", now.is_open ? path : error.text);
+            char origin[ES_CONFIG_ORIGIN_BYTES + 64u];
+            es_config_origin(appliance->options.config, "uart", origin, sizeof origin);
+            es_log(now.is_open ? ES_LOG_INFO : ES_LOG_WARNING, "%s: %s%s",
+                   now.is_open ? "uart" : origin, now.is_open ? "the transcript goes to " : "",
+                   now.is_open ? path : error.text);
         }
         if (now.is_stuck != said->is_console_stuck) {
             es_log(now.is_stuck ? ES_LOG_WARNING : ES_LOG_INFO,

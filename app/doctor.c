@@ -6,6 +6,7 @@
 #include "board/pad.h"
 #include "board/tty.h"
 #include "platform/jetson/module.h"
+#include "platform/text.h"
 #include "platform/thread.h"
 
 #include <errno.h>
@@ -30,6 +31,7 @@ void es_doctor_say(struct es_doctor *doctor, enum es_doctor_verdict verdict, con
     va_start(args, format);
     (void)vsnprintf(line, sizeof line, format, args);
     va_end(args);
+    es_text_make_printable(line); /* names of devices and programs are anybody's */
     es_output_format(&doctor->output, "%-5s %s\n", words[verdict], line);
     doctor->check_count++;
     doctor->failed_count += verdict == ES_DOCTOR_FAIL;

@@ -2,6 +2,8 @@
 """The appliance's commands as people run them: config, devices, doctor, listen and journal.
 
 No test hears a real microphone: the name that they ask for is nobody's."""
+import array
+import fcntl
 import json
 import os
 import signal
@@ -9,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+import tty
 import unittest
 
 sys.dont_write_bytecode = True
@@ -16,18 +19,22 @@ from command_line import (EARSHOT, PATIENCE_S, Temporary, earshot,  # noqa: E402
                           little_locked_memory, main)
 
 NOBODY = "microphone=no-such-microphone"
+TIOCGEXCL = 0x80045440
 
 
 class Listening:
     """An `earshot listen` that runs, with a service manager's socket."""
 
-    def __init__(self, folder, *settings):
+    def __init__(self, folder, *settings, config=None):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         path = os.path.join(folder, "notify")
+        if os.path.exists(path):
+            os.unlink(path)
         self.socket.bind(path)
         self.socket.settimeout(PATIENCE_S)
-        arguments = [EARSHOT, "listen"]
-        for setting in (NOBODY, "backend=cpu", "threads=1", *settings):
+        arguments = [EARSHOT, "listen"] + (["--config", config] if config else [])
+        own = () if config else (NOBODY, "backend=cpu", "threads=1")
+        for setting in (*own, *settings):
             arguments += ["--set", setting]
         self.process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -61,7 +68,7 @@ class ListenTest(Temporary):
         self.assertIn("no-mic", running.wait_for("STATUS="))
         code, out, err = running.end(signal.SIGTERM)
         self.assertEqual((code, out), (0, ""))
-        self.assertIn("earshot: warning: microphone: ", err)
+        self.assertIn("earshot: warning: --set microphone: ", err)
         self.assertIn("no-such-microphone", err)
         self.assertIn("earshot: uart: the transcript goes to /dev/pts/", err)
 
@@ -110,8 +117,68 @@ class ListenTest(Temporary):
     def test_a_bad_configuration_names_file_and_line(self):
         path = self.path("a.conf", b"# x\nbaud = fast\n")
         self.refused(2, "listen", "--config", path, says=(f"{path}:2: baud: ", "give bits"))
-        self.refused(2, "listen", "--set", "led=7", "--set", "board=host", says="led = ")
+        self.refused(2, "listen", "--set", "led=7", "--set", "board=host", says="--set led: pin 7")
         self.refused(3, "listen", "--config", self.path("none"), says="`earshot config` prints")
+
+    def test_what_the_machine_lacks_is_blamed_on_the_line_that_asks_for_it(self):
+        thor = "board = thor-128gb"
+        for line, code, says in (
+                ("board = orin", 2, "board: \"orin\" is not known; give auto, host, orin-nano-4gb"),
+                ("led = 7", 2, "led: pin 7: "),
+                ("step_led = 7", 2, "step_led: pin 7: "),
+                ("mute = x", 2, "mute: pin x: "),
+                ("led = nochip:7", 4, "led: gpio nochip: "),
+                ("step_led = nochip:7", 4, "step_led: gpio nochip: "),
+                ("mute = nochip:7", 4, "mute: gpio nochip: "),
+                ("model = /nonexist", 3, "model: /nonexist/params.json: "),
+                ("backend = cuda", 4, "backend: "),
+                ("kv_window = 1000000", 2, "kv_window: "),
+                ("uart = ../x", 2, "uart: uart \"../x\": is no device; "),
+                (f"{thor}\nuart = board", 2, "uart: which port the header of thor-128gb (Jetson AGX "
+                 "Thor 128 GB) has is not known; give a path or an address"),
+        ):
+            if line.startswith("backend") and b"es_cuda" in open(EARSHOT, "rb").read():
+                continue  # this build may have a GPU
+            board = "" if "board" in line else "board = host\n"
+            path = self.path("a.conf", f"# x\n{board}{line}\n".encode())
+            number = 2 + board.count("\n") + line.count("\n")
+            with self.subTest(line):
+                self.refused(code, "listen", "--config", path,
+                             says=f"{path}:{number}: {says}")
+
+    def test_what_may_come_later_is_told_with_its_line_as_well(self):
+        path = self.path("a.conf", b"microphone = no-such-microphone\nuart = /dev/no-such-line\n"
+                         b"journal = /no/such/folder/journal\nbackend = cpu\n")
+        running = Listening(self.folder, "threads=1", config=path)
+        self.addCleanup(running.process.kill)
+        running.wait_for("STATUS=")
+        code, _, err = running.end(signal.SIGTERM)
+        self.assertEqual(code, 0)
+        self.assertIn(f"{path}:1: microphone: sound card", err)
+        self.assertIn(f"{path}:2: uart: /dev/no-such-line: is not there", err)
+        self.assertIn(f"no journal is kept: {path}:3: journal: /no/such/folder/journal: ", err)
+
+    def test_one_adapter_with_a_jumper_is_shared_with_who_reads_it(self):
+        for shared, expected in (("on", 0), ("off", 1)):
+            master, slave = os.openpty()
+            self.addCleanup(os.close, master)
+            self.addCleanup(os.close, slave)
+            os.set_blocking(slave, False)
+            running = self.listening(f"uart={os.ttyname(slave)}", f"uart_shared={shared}")
+            seen = b""
+            while b"no-mic" not in seen:
+                seen += os.read(master, 4096)
+            exclusive = array.array("i", [-1])
+            fcntl.ioctl(slave, TIOCGEXCL, exclusive)
+            self.assertEqual(exclusive[0], expected)
+            # What the jumper brings back, and what is typed, is there for the other program alone.
+            tty.setraw(slave)
+            os.write(master, b"typed")
+            running.wait_for("STATUS=")
+            self.assertEqual(os.read(slave, 4096), b"typed")
+            code, _, err = running.end(signal.SIGTERM)
+            self.assertEqual(code, 0)
+            self.assertEqual("has it open, too" in err, False)
 
     def test_a_journal_is_kept_for_its_owner_alone_and_is_printed(self):
         path = self.path("journal")
