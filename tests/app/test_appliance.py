@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The appliance's commands as people run them: config, devices, doctor, listen and journal.
+"""The appliance's commands as people run them: config, listen and journal.
 
 No test hears a real microphone: the name that they ask for is nobody's."""
 import array
@@ -15,11 +15,20 @@ import tty
 import unittest
 
 sys.dont_write_bytecode = True
-from command_line import (EARSHOT, PATIENCE_S, Temporary, earshot,  # noqa: E402
+from command_line import (EARSHOT, NOBODY, PATIENCE_S, Temporary, earshot,  # noqa: E402
                           little_locked_memory, main)
 
-NOBODY = "microphone=no-such-microphone"
 TIOCGEXCL = 0x80045440
+
+
+def crc32c(data):
+    """As a slot of the journal carries it."""
+    crc = 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
 
 
 class Listening:
@@ -197,6 +206,24 @@ class ListenTest(Temporary):
         self.refused(3, "journal", self.path("none"), says="none")
         self.refused(2, "journal", says="no journal is named")
 
+    def test_what_a_journal_holds_cannot_drive_the_terminal(self):
+        path = self.path("journal")
+        running = self.listening(f"journal={path}", "journal_mib=1")
+        running.wait_for("STATUS=")
+        self.assertEqual(running.end(signal.SIGTERM)[0], 0)
+        with open(path, "rb") as file:
+            content = bytearray(file.read())
+        at = content.index(b"no-mic")
+        content[at:at + 6] = b"\x1b[31mX"
+        slot = 4096 + (at - 4096) // 128 * 128
+        content[slot:slot + 4] = crc32c(content[slot + 4:slot + 128]).to_bytes(4, "little")
+        with open(path, "wb") as file:
+            file.write(content)
+        code, out, _ = earshot("journal", path)
+        self.assertEqual(code, 0)
+        self.assertIn("?[31mX", out)
+        self.assertNotIn("\x1b", out)
+
     def test_a_journal_that_cannot_be_made_costs_no_transcript(self):
         running = self.listening(f"journal={self.folder}/no/such/folder/journal")
         running.wait_for("READY=1")
@@ -224,93 +251,6 @@ class ConfigTest(Temporary):
         self.assertEqual(code, 0)
         self.assertIn("\nbaud = 57600\n", changed)
         self.refused(2, "config", "--set", "buad=1", says=("buad: is no key",))
-
-
-class Machine(Temporary):
-    """A machine of files: /sys, /dev and /proc below a folder."""
-
-    def file(self, name, text=""):
-        path = os.path.join(self.folder, name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
-
-    def link(self, name, target):
-        path = os.path.join(self.folder, name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        os.symlink(os.path.relpath(os.path.join(self.folder, target), os.path.dirname(path)), path)
-
-    def serial(self, tty, device, bus):
-        """A tty on a device of a bus, as the kernel lays them out."""
-        folder = f"sys/devices/{bus}/{device}"
-        self.file(f"{folder}/tty/{tty}/dev", "4:64\n")
-        self.file(f"sys/bus/{bus}/x")
-        self.link(f"{folder}/subsystem", f"sys/bus/{bus}")
-        self.link(f"sys/bus/{bus}/devices/{device}", folder)
-        self.link(f"{folder}/tty/{tty}/device", folder)
-        self.link(f"sys/class/tty/{tty}", f"{folder}/tty/{tty}")
-        self.file(f"dev/{tty}")
-
-
-class DevicesTest(Machine):
-    def test_lines_are_named_by_addresses_that_stay_the_same(self):
-        self.serial("ttyTHS1", "3100000.serial", "platform")
-        self.serial("ttyUSB0", "1-2:1.0", "usb")
-        self.file("sys/class/tty/ttyS5/device/x")
-        self.file("sys/class/tty/ttyS5/type", "0\n")
-        self.file("sys/class/tty/tty1/dev", "4:1\n")
-        code, out, _ = earshot("devices", "--root", self.folder)
-        self.assertEqual(code, 0)
-        lines = [line.split() for line in out.splitlines() if "uart = " in line]
-        self.assertIn(["uart", "=", "3100000.serial", "/dev/ttyTHS1"], lines)
-        self.assertIn(["uart", "=", "1-2:1.0", "/dev/ttyUSB0"], lines)
-        self.assertNotIn("ttyS5", out)  # prepared by the kernel, and no hardware
-        self.assertNotIn("tty1", out)
-
-    def test_the_board_and_its_pins_come_from_the_devicetree(self):
-        self.file("proc/device-tree/compatible",
-                  "nvidia,p3768-0000+p3767-0003\0nvidia,p3767-0003\0nvidia,tegra234\0")
-        code, out, _ = earshot("devices", "--root", self.folder)
-        self.assertEqual(code, 0)
-        self.assertIn("board = orin-nano-8gb", out)
-        self.assertIn("3100000.serial", out)
-        self.assertIn("pins for led, step_led and mute: 7 ", out)
-
-
-class DoctorTest(Machine):
-    def doctor(self, *settings):
-        arguments = ["doctor", "--root", self.folder]
-        for setting in (NOBODY, "backend=cpu", "threads=1", *settings):
-            arguments += ["--set", setting]
-        code, out, err = earshot(*arguments)
-        lines = dict(reversed(line.split(None, 1)) for line in out.splitlines())
-        return code, {text.split(":")[0]: (word, text) for text, word in lines.items()}, err
-
-    def test_each_check_is_a_line_and_one_that_fails_is_the_exit_code(self):
-        code, lines, err = self.doctor()
-        self.assertEqual(code, 1)
-        self.assertEqual(lines["microphone"][0], "FAIL")
-        for name in ("configuration", "board", "led", "mute", "uart", "journal", "model", "engine"):
-            self.assertEqual(lines[name][0], "ok", lines)
-        self.assertIn("1 of ", err)
-
-    def test_what_is_missing_has_its_remedy(self):
-        code, lines, _ = self.doctor("uart=/dev/no-such-line", "led=nochip:7", "mute=x",
-                                     f"journal={self.folder}/none/journal", "model=/none")
-        self.assertEqual(code, 1)
-        for name in ("uart", "led", "mute", "journal", "model"):
-            self.assertEqual(lines[name][0], "FAIL", lines)
-            self.assertIn(";", lines[name][1])
-
-    def test_the_power_mode_of_a_module_has_its_line(self):
-        self.file("proc/device-tree/compatible",
-                  "nvidia,p3768-0000+p3767-0003\0nvidia,p3767-0003\0nvidia,tegra234\0")
-        _, lines, _ = self.doctor("uart=pty")
-        self.assertEqual(lines["board"][1], "board: orin-nano-8gb (Jetson Orin Nano 8 GB)")
-        self.assertIn("power mode", lines)
-
-    def test_a_configuration_that_is_wrong_ends_it(self):
-        self.refused(2, "doctor", "--set", "baud=fast", says="--set baud: ")
 
 
 if __name__ == "__main__":
