@@ -84,6 +84,16 @@ static void watch(struct es_appliance *appliance, uint64_t now_ms) {
 
 /* -- what is new ------------------------------------------------------------------------------- */
 
+/* Once: the choice stands. */
+static void say_choice(struct es_appliance *appliance) {
+    const char *others = appliance->capture_report.setup.others;
+    bool is_alone = others[0] == '\0';
+    es_log(ES_LOG_INFO, "microphone: chosen by auto; others here: %s%s", is_alone ? "none" : others,
+           is_alone ? "" : " (microphone = ID takes one of them)");
+    es_appliance_tell(appliance, "microphone", "chosen by auto; other microphones here: %s",
+                      is_alone ? "none" : others);
+}
+
 static void say_microphone(struct es_appliance *appliance) {
     const struct es_capture_report *now = &appliance->capture_report;
     struct es_appliance_said *said = &appliance->said;
@@ -102,10 +112,7 @@ static void say_microphone(struct es_appliance *appliance) {
                now->setup.buffer_frames);
         es_appliance_tell(appliance, "microphone", "%s", now->setup.name);
         if (now->setup.is_auto && said->capture.open_count == 0) {
-            bool is_alone = now->setup.others[0] == '\0';
-            es_log(ES_LOG_INFO, "microphone: auto chose it; others here: %s%s",
-                   is_alone ? "none" : now->setup.others,
-                   is_alone ? "" : " (microphone = ID takes one of them)");
+            say_choice(appliance);
         }
         said->microphone[0] = '\0';
         said->capture.open_count = now->open_count;
