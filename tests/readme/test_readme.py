@@ -15,6 +15,9 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROGRAM = "build/release/earshot"
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(ROOT, "tools", "bringup"))
+from words import WORDS  # noqa: E402
 
 
 def examples():
@@ -23,6 +26,12 @@ def examples():
         for block in re.findall(r"^```console\n(.*?)^```", file.read(), re.DOTALL | re.MULTILINE):
             for command, output in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE):
                 yield command, output
+
+
+def what_to_say():
+    """The README's paragraph for whoever stands before a microphone for the first time."""
+    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
+        return file.read().split("**What to say.**")[1].split("\n\n")[0]
 
 
 def matches(expected, text):
@@ -44,6 +53,11 @@ def main(earshot):
         print(f"{'ok' if is_same else 'FAILED':7} {command}")
         if not is_same:
             print(f"    exit code {run.returncode}\n{run.stdout}{run.stderr}")
+    missing = [word for word in WORDS if not re.search(rf"\b{word}\b", what_to_say())]
+    passed_count += not missing
+    failed_count += bool(missing)
+    print(f"{'FAILED' if missing else 'ok':7} the words to say are those of the bundled model"
+          f"{': missing ' + ' '.join(missing) if missing else ''}")
     print(f"test_readme: {passed_count} passed, {failed_count} failed, 0 skipped")
     return 1 if failed_count or not passed_count else 0
 
