@@ -142,7 +142,7 @@ static enum es_status lock(const struct es_appliance *appliance, struct es_error
     return ES_OK;
 }
 
-/* A line that is not there yet is a state, and waited for; nothing changes that a tick would tell. */
+/* A line that is not there yet is a state, and waited for; a tick tells only what changes. */
 static void say_missing_line(struct es_appliance *appliance) {
     char origin[ES_CONFIG_ORIGIN_BYTES + 64u];
     struct es_error why;

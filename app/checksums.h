@@ -33,8 +33,8 @@ struct es_checksums {
 /* "consolidated.safetensors", "params.json", "tekken.json". Static storage. */
 const char *es_checksums_file_name(uint32_t index);
 
-/* Reads DIRECTORY/SHA256SUMS. 1, 0 where there is none, or ES_ERR_INPUT: no such list, a name with a
- * path, one file with two sums, more than ES_CHECKSUMS_BYTES_MAX. */
+/* Reads DIRECTORY/SHA256SUMS. 1, 0 where there is none, or ES_ERR_INPUT: no such list, a name with
+ * a path, one file with two sums, more than ES_CHECKSUMS_BYTES_MAX. */
 ES_MUST_CHECK int es_checksums_read(struct es_checksums *list, const char *directory,
                                     struct es_error *error);
 
@@ -43,7 +43,8 @@ ES_MUST_CHECK enum es_status es_checksums_parse(struct es_checksums *list, const
                                                 size_t byte_count, const char *label,
                                                 struct es_error *error);
 
-/* The file's SHA-256 as text [ES_CHECKSUM_TEXT_BYTES]. Tells the page cache to forget what was read:
- * the 4B model is larger than what a board has free. ES_ERR_INPUT: missing, unreadable, no file. */
+/* The file's SHA-256 as text [ES_CHECKSUM_TEXT_BYTES]. Tells the page cache to forget what was
+ * read: the 4B model is larger than what a board has free. ES_ERR_INPUT: missing, unreadable, no
+ * file. */
 ES_MUST_CHECK enum es_status es_checksums_hash(const char *path, char *text,
                                                struct es_error *error);

@@ -7,8 +7,8 @@
  *
  * A USB card was plugged in to be heard; a board's own cards can capture, too, and mostly have no
  * microphone behind them. The first that opens is taken. Once a card was heard the choice stands
- * for as long as the memory does: never another microphone without a person's knowledge. One thread,
- * the one that captures. */
+ * for as long as the memory does: never another microphone without a person's knowledge. One
+ * thread, the one that captures. */
 #pragma once
 
 #include "audio/card.h"

@@ -15,7 +15,8 @@ uint32_t es_card_candidates(const char *root, struct es_card_candidate *candidat
 /* Writes that no card is there, or, with `id` of a card that was heard, that this one is not. */
 enum es_card_result es_card_fail_absent(const char *id, struct es_error *error);
 
-/* As es_card_want.name, where one is given. ES_CARD_OK, or ES_CARD_ABSENT or ES_CARD_DENIED with the line written. */
+/* As es_card_want.name, where one is given. ES_CARD_OK, or ES_CARD_ABSENT or ES_CARD_DENIED with
+ * the line written. */
 enum es_card_result es_card_find(const char *wanted, struct es_card_found *found,
                                  struct es_error *error);
 

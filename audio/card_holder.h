@@ -13,6 +13,7 @@
 #include "platform/status.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct es_card_holder {
     int pid;
@@ -25,10 +26,10 @@ struct es_card_holder {
 bool es_card_holder(const char *root, int card_index, int device_index,
                     struct es_card_holder *holder);
 
-/* The card and device that an ALSA name stands for by itself: "hw:1,0", "plughw:CARD=Mic,DEV=1". The
- * card, an index or an id, into `card`. False for others ("default"), which may lead anywhere. */
+/* The card and device that an ALSA name stands for by itself: "hw:1,0", "plughw:CARD=Mic,DEV=1".
+ * The card, an index or an id, into `card`. False for others ("default"): they lead anywhere. */
 bool es_card_of_pcm(const char *pcm, char *card, size_t card_bytes, int *device_index);
 
-/* Writes why `pcm` is busy: the program that holds it, or that it cannot be seen, and what to do. */
+/* Writes why `pcm` is busy: who holds it, or that this cannot be seen, and what to do. */
 void es_card_explain_busy(const char *pcm, const char *root, int card_index, int device_index,
                           struct es_error *error);

@@ -222,7 +222,7 @@
 #define ES_TENSOR_RANK_MAX 8u
 #define ES_TENSOR_NAME_BYTES 160u /* with its NUL; the 4B model's longest name has 104 characters */
 #define ES_FILE_PATH_BYTES 4096u  /* PATH_MAX of Linux */
-#define ES_CHECKSUMS_BYTES_MAX (64u << 10) /* a list of three lines, and of 600 others beside them */
+#define ES_CHECKSUMS_BYTES_MAX (64u << 10) /* three lines, and 600 of other files */
 #define ES_READ_CHUNK_BYTES                                                                        \
     (8u << 20) /* weights: big enough for full disk speed, small enough that
                                         * the page cache holds little beside the arena */

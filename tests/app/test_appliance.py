@@ -143,8 +143,8 @@ class ListenTest(Temporary):
                 ("backend = cuda", 4, "backend: "),
                 ("kv_window = 1000000", 2, "kv_window: "),
                 ("uart = ../x", 2, "uart: uart \"../x\": is no device; "),
-                (f"{thor}\nuart = board", 2, "uart: which port the header of thor-128gb (Jetson AGX "
-                 "Thor 128 GB) has is not known; give a path or an address"),
+                (f"{thor}\nuart = board", 2, "uart: which port the header of thor-128gb (Jetson "
+                 "AGX Thor 128 GB) has is not known; give a path or an address"),
         ):
             if line.startswith("backend") and b"es_cuda" in open(EARSHOT, "rb").read():
                 continue  # this build may have a GPU
