@@ -142,17 +142,6 @@ static enum es_status lock(const struct es_appliance *appliance, struct es_error
     return ES_OK;
 }
 
-/* A line that is not there yet is a state, and waited for; a tick tells only what changes. */
-static void say_missing_line(struct es_appliance *appliance) {
-    char origin[ES_CONFIG_ORIGIN_BYTES + 64u];
-    struct es_error why;
-    if (!es_console_counters(&appliance->console).is_open) {
-        es_config_origin(appliance->options.config, "uart", origin, sizeof origin);
-        es_console_failure(&appliance->console, &why);
-        es_log(ES_LOG_WARNING, "%s: %s", origin, why.text);
-    }
-}
-
 static enum es_status open_console(struct es_appliance *appliance, const struct es_board *board,
                                    const struct layouts *layouts, struct es_error *error) {
     const struct es_config *config = appliance->options.config;
@@ -173,7 +162,6 @@ static enum es_status open_console(struct es_appliance *appliance, const struct 
                                  &appliance->boot.arena, error);
     }
     if (status == ES_OK) {
-        say_missing_line(appliance);
         status = es_console_start(&appliance->console, error);
     }
     return es_config_blame(config, "uart", status, error);

@@ -164,7 +164,7 @@ class ListenTest(Temporary):
         code, _, err = running.end(signal.SIGTERM)
         self.assertEqual(code, 0)
         self.assertIn(f"{path}:1: microphone: sound card", err)
-        self.assertIn(f"{path}:2: uart: /dev/no-such-line: is not there", err)
+        self.assertNotIn("warning: uart: ", err)  # nor any without its line
         self.assertIn(f"no journal is kept: {path}:3: journal: /no/such/folder/journal: ", err)
 
     def test_one_adapter_with_a_jumper_is_shared_with_who_reads_it(self):
