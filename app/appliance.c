@@ -74,6 +74,25 @@ struct es_boot_options es_appliance_boot_options(const struct es_config *config,
                                     .memory_bytes_per_s = memory_bytes_per_s};
 }
 
+struct es_card_want es_appliance_card_want(const struct es_config *config) {
+    return (struct es_card_want){
+        .name = strcmp(config->microphone, "auto") == 0 ? NULL : config->microphone,
+        .channel_count_min = config->channel,
+    };
+}
+
+enum es_status es_appliance_blame_boot(const struct es_config *config, enum es_status status,
+                                       struct es_error *error) {
+    switch (status) {
+    case ES_ERR_USAGE:
+        return es_config_blame(config, "kv_window", status, error);
+    case ES_ERR_INPUT:
+        return es_config_blame(config, "model", status, error);
+    default:
+        return status; /* the machine's, and no key's */
+    }
+}
+
 static enum es_status plan(struct es_appliance *appliance, const struct es_board *board,
                            struct layouts *layouts, struct es_error *error) {
     const struct es_config *config = appliance->options.config;
@@ -81,11 +100,12 @@ static enum es_status plan(struct es_appliance *appliance, const struct es_board
         config, es_memory_bytes_per_s_now(board, appliance->options.root));
     boot.leaves_unfrozen = true;
     enum es_status status = es_backend_check(boot.backend, error);
-    if (status == ES_OK) {
-        status = es_boot_plan(&appliance->boot, &boot, error);
-    }
     if (status != ES_OK) {
-        return status;
+        return es_config_blame(config, "backend", status, error);
+    }
+    status = es_boot_plan(&appliance->boot, &boot, error);
+    if (status != ES_OK) {
+        return es_appliance_blame_boot(config, status, error);
     }
     struct es_error slow;
     if (appliance->boot.backends.cuda != NULL &&
@@ -116,7 +136,7 @@ static enum es_status lock(const struct es_appliance *appliance, struct es_error
                 boot->arena.reserved_bytes[ES_MEM_HOST] >> 20);
     if (appliance->options.config->must_lock) {
         *error = line;
-        return status;
+        return es_config_blame(appliance->options.config, "must_lock", status, error);
     }
     es_log(ES_LOG_WARNING, "%s", line.text);
     return ES_OK;
@@ -130,16 +150,21 @@ static enum es_status open_console(struct es_appliance *appliance, const struct 
         .takes_pieces = true,
         .is_ascii = config->uart_format == ES_CONFIG_ASCII,
         .pause_ms = config->pause_ms,
-        .uart = {.baud = config->baud, .root = appliance->options.root},
+        .uart = {.baud = config->baud,
+                 .is_shared = config->uart_shared != 0,
+                 .root = appliance->options.root},
     };
-    const char *device = strcmp(config->uart, "board") == 0 ? board->uart : config->uart;
-    (void)snprintf(console.uart.device, sizeof console.uart.device, "%s", device);
-    enum es_status status = es_console_init(&appliance->console, &console, &layouts->console,
-                                            &appliance->boot.arena, error);
+    const char *device;
+    enum es_status status = es_board_uart(board, config->uart, &device, error);
+    if (status == ES_OK) {
+        (void)snprintf(console.uart.device, sizeof console.uart.device, "%s", device);
+        status = es_console_init(&appliance->console, &console, &layouts->console,
+                                 &appliance->boot.arena, error);
+    }
     if (status == ES_OK) {
         status = es_console_start(&appliance->console, error);
     }
-    return status;
+    return es_config_blame(config, "uart", status, error);
 }
 
 static enum es_status open_journal(struct es_appliance *appliance, const struct layouts *layouts,
@@ -151,7 +176,8 @@ static enum es_status open_journal(struct es_appliance *appliance, const struct 
     (void)snprintf(journal.path, sizeof journal.path, "%s", config->journal);
     es_journal_init(&appliance->journal, &journal, &layouts->journal, &appliance->boot.arena);
     struct es_error trouble;
-    enum es_status status = es_journal_start(&appliance->journal, &trouble);
+    enum es_status status = es_config_blame(
+        config, "journal", es_journal_start(&appliance->journal, &trouble), &trouble);
     if (status == ES_ERR_OUTPUT) {
         /* A full or read-only disk must not take the transcript with it. */
         es_log(ES_LOG_ERROR, "no journal is kept yet: %s; it is tried again every %u s",
@@ -169,13 +195,12 @@ static enum es_status open_journal(struct es_appliance *appliance, const struct 
 static enum es_status open_capture(struct es_appliance *appliance, const struct layouts *layouts,
                                    struct es_error *error) {
     const struct es_config *config = appliance->options.config;
-    bool is_any = strcmp(config->microphone, "auto") == 0;
     enum es_gain_mode mode = config->is_gain_auto   ? ES_GAIN_AUTO
                              : config->gain_db != 0 ? ES_GAIN_FIXED
                                                     : ES_GAIN_OFF;
     struct es_capture_config capture = {
         .card = appliance->options.card,
-        .want = {.name = is_any ? NULL : config->microphone},
+        .want = es_appliance_card_want(config),
         .channel = config->channel,
         .gain = {.mode = mode, .fixed_db = (float)config->gain_db},
         .is_muted = true, /* until the switch has settled */
@@ -205,7 +230,8 @@ static enum es_status load(struct es_appliance *appliance, const struct es_board
     enum es_status status = plan(appliance, board, &layouts, error);
     if (status == ES_OK) {
         atomic_store(&appliance->loading.is_reading_model, true);
-        status = es_boot_start(&appliance->boot, error);
+        status = es_appliance_blame_boot(appliance->options.config,
+                                         es_boot_start(&appliance->boot, error), error);
     }
     if (status == ES_OK) {
         status = lock(appliance, error);

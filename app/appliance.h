@@ -89,6 +89,11 @@ struct es_appliance {
 struct es_boot_options es_appliance_boot_options(const struct es_config *config,
                                                  double memory_bytes_per_s);
 
+struct es_card_want es_appliance_card_want(const struct es_config *config);
+/* es_config_blame for what es_boot_plan and es_boot_start refuse. */
+ES_MUST_CHECK enum es_status es_appliance_blame_boot(const struct es_config *config,
+                                                     enum es_status status, struct es_error *error);
+
 /* Whatever the configuration names and the machine lacks is one line with its remedy, except what
  * may come later: a microphone and a serial line are states, and waited for. On failure everything
  * is closed again. */

@@ -37,18 +37,13 @@ enum es_status es_appliance_find_board(const struct es_appliance *appliance,
     }
     *board = es_board_find(name);
     if (*board == NULL) {
-        return es_fail(error, ES_ERR_USAGE, "board = %s: is not known; give auto, host, %s", name,
-                       es_board_listing());
+        return es_config_blame(appliance->options.config, "board",
+                               es_fail(error, ES_ERR_USAGE,
+                                       "\"%s\" is not known; give auto, host, %s", name,
+                                       es_board_listing()),
+                               error);
     }
     return ES_OK;
-}
-
-/* The error's line gets the key in front. */
-static enum es_status pin_of(const struct es_board *board, const char *key, const char *value,
-                             struct es_gpio_pin *pin, struct es_error *error) {
-    struct es_error why;
-    enum es_status status = es_board_pin(board, value, pin, &why);
-    return status == ES_OK ? ES_OK : es_fail(error, status, "%s = %s", key, why.text);
 }
 
 enum es_status es_appliance_open_leds(struct es_appliance *appliance, const struct es_board *board,
@@ -59,10 +54,12 @@ enum es_status es_appliance_open_leds(struct es_appliance *appliance, const stru
                                   .root = appliance->options.root};
     enum es_status status = ES_OK;
     if (leds.has_state) {
-        status = pin_of(board, "led", config->led, &leds.state, error);
+        status = es_config_blame(config, "led",
+                                 es_board_pin(board, config->led, &leds.state, error), error);
     }
     if (status == ES_OK && leds.has_step) {
-        status = pin_of(board, "step_led", config->step_led, &leds.step, error);
+        status = es_config_blame(config, "step_led",
+                                 es_board_pin(board, config->step_led, &leds.step, error), error);
     }
     if (status != ES_OK || (!leds.has_state && !leds.has_step)) {
         return status;
@@ -71,7 +68,9 @@ enum es_status es_appliance_open_leds(struct es_appliance *appliance, const stru
     leds.step.is_active_low = leds.state.is_active_low;
     status = es_leds_open(&appliance->leds, &leds, error);
     appliance->has_leds = status == ES_OK;
-    return status;
+    /* The state's LED is opened first, and is known by its pin once it was. */
+    bool is_step = leds.has_step && (!leds.has_state || appliance->leds.state.pin.chip[0] != '\0');
+    return es_config_blame(config, is_step ? "step_led" : "led", status, error);
 }
 
 enum es_status es_appliance_open_mute(struct es_appliance *appliance, const struct es_board *board,
@@ -83,13 +82,13 @@ enum es_status es_appliance_open_mute(struct es_appliance *appliance, const stru
                                   .root = appliance->options.root};
     enum es_status status = ES_OK;
     if (mute.has_switch) {
-        status = pin_of(board, "mute", config->mute, &mute.pin, error);
+        status = es_board_pin(board, config->mute, &mute.pin, error);
     }
     if (status == ES_OK) {
         status = es_mute_open(&appliance->mute, &mute, error);
     }
     appliance->has_mute = status == ES_OK;
-    return status;
+    return es_config_blame(config, "mute", status, error);
 }
 
 /* -- loading ----------------------------------------------------------------------------------- */

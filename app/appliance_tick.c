@@ -84,6 +84,16 @@ static void watch(struct es_appliance *appliance, uint64_t now_ms) {
 
 /* -- what is new ------------------------------------------------------------------------------- */
 
+/* Once: the choice stands. */
+static void say_choice(struct es_appliance *appliance) {
+    const char *others = appliance->capture_report.setup.others;
+    bool is_alone = others[0] == '\0';
+    es_log(ES_LOG_INFO, "microphone: chosen by auto; others here: %s%s", is_alone ? "none" : others,
+           is_alone ? "" : " (microphone = ID takes one of them)");
+    es_appliance_tell(appliance, "microphone", "chosen by auto; other microphones here: %s",
+                      is_alone ? "none" : others);
+}
+
 static void say_microphone(struct es_appliance *appliance) {
     const struct es_capture_report *now = &appliance->capture_report;
     struct es_appliance_said *said = &appliance->said;
@@ -92,7 +102,9 @@ static void say_microphone(struct es_appliance *appliance) {
         said->microphone[0] = '\0'; /* the same trouble is news again */
     }
     if (is_away && strcmp(said->microphone, now->reason.text) != 0) {
-        es_log(ES_LOG_WARNING, "microphone: %s", now->reason.text);
+        char origin[ES_CONFIG_ORIGIN_BYTES + 64u];
+        es_config_origin(appliance->options.config, "microphone", origin, sizeof origin);
+        es_log(ES_LOG_WARNING, "%s: %s", origin, now->reason.text);
         es_appliance_tell(appliance, "microphone", "%s", now->reason.text);
         (void)snprintf(said->microphone, sizeof said->microphone, "%s", now->reason.text);
     }
@@ -102,6 +114,9 @@ static void say_microphone(struct es_appliance *appliance) {
                es_sample_format_name(now->setup.format), now->setup.period_frames,
                now->setup.buffer_frames);
         es_appliance_tell(appliance, "microphone", "%s", now->setup.name);
+        if (now->setup.is_auto && said->capture.open_count == 0) {
+            say_choice(appliance);
+        }
         said->capture.open_count = now->open_count;
     }
     if (now->is_flat != said->capture.is_flat) {
@@ -203,7 +218,9 @@ static void say_console(struct es_appliance *appliance) {
         said->console[0] = '\0';
     } else if (!now.is_open && error.text[0] != '\0' && strcmp(said->console, error.text) != 0) {
         /* Never there, gone, or not to be had for another reason than before. */
-        es_log(ES_LOG_WARNING, "uart: %s", error.text);
+        char origin[ES_CONFIG_ORIGIN_BYTES + 64u];
+        es_config_origin(appliance->options.config, "uart", origin, sizeof origin);
+        es_log(ES_LOG_WARNING, "%s: %s", origin, error.text);
         (void)snprintf(said->console, sizeof said->console, "%s", error.text);
     }
     if (now.is_stuck != said->is_console_stuck) {

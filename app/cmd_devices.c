@@ -5,9 +5,11 @@
 #include "board/directory.h"
 #include "board/gpio_driver.h"
 #include "board/tty.h"
+#include "platform/text.h"
 
 #include <errno.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,16 +17,29 @@
 
 static struct es_output output;
 
+/* A line; names in it are what devices and programs say of themselves. */
+ES_PRINTF(1, 2) static void say(const char *format, ...) {
+    char line[ES_LOG_LINE_BYTES];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    es_text_make_printable(line);
+    es_output_text(&output, line);
+    es_output_text(&output, "\n");
+}
+
 /* -- microphones ------------------------------------------------------------------------------- */
 
 static void print_card(void *context, const struct es_card_entry *entry) {
     (void)context;
-    es_output_format(&output, "  microphone = %-24s %s", entry->id, entry->name);
+    const char *mark = entry->is_auto ? " <- auto" : "";
     if (entry->trouble[0] != '\0') {
-        es_output_format(&output, " (%s)\n", entry->trouble);
+        say("  microphone = %-24s %s (%s)%s", entry->id, entry->name, entry->trouble, mark);
     } else {
-        es_output_format(&output, ", %u to %u Hz, %u to %u channels, %s\n", entry->rate_min,
-                         entry->rate_max, entry->channel_min, entry->channel_max, entry->formats);
+        say("  microphone = %-24s %s, %u to %u Hz, %u to %u channels, %s%s", entry->id, entry->name,
+            entry->rate_min, entry->rate_max, entry->channel_min, entry->channel_max,
+            entry->formats, mark);
     }
 }
 
@@ -32,7 +47,7 @@ static void print_cards(void) {
     struct es_error error;
     es_output_text(&output, "microphones\n");
     if (es_card_list(print_card, NULL, &error) == 0) {
-        es_output_format(&output, "  none: %s\n", error.text);
+        say("  none: %s", error.text);
     }
 }
 
@@ -109,8 +124,8 @@ static void print_lines(const char *root) {
         (void)snprintf(device, sizeof device, "/dev/%.64s", tty);
         bool has_address = find_address(root, tty, address, sizeof address);
         bool is_held = es_tty_holder(device, root, holder, sizeof holder);
-        es_output_format(&output, "  uart = %-30s %s%s%s\n", has_address ? address : device, device,
-                         is_held ? ", held by " : "", is_held ? holder : "");
+        say("  uart = %-30s %s%s%s", has_address ? address : device, device,
+            is_held ? ", held by " : "", is_held ? holder : "");
         count++;
     }
     if (is_open) {
@@ -141,12 +156,11 @@ static void print_chips(const char *root) {
         (void)snprintf(path, sizeof path, "%s/dev/%s", root, name);
         void *opened = es_gpio_driver_open(path, &chip);
         if (opened == NULL) {
-            es_output_format(&output, "  %s: cannot be asked (%s)%s\n", name, strerror(errno),
-                             errno == EACCES ? "; add the user to the group gpio" : "");
+            say("  %s: cannot be asked (%s)%s", name, strerror(errno),
+                errno == EACCES ? "; add the user to the group gpio" : "");
             continue;
         }
-        es_output_format(&output, "  %-30s %u lines, now %s\n", chip.label, chip.line_count,
-                         chip.name);
+        say("  %-30s %u lines, now %s", chip.label, chip.line_count, chip.name);
         es_gpio_driver_close(opened);
     }
     if (is_open) {
@@ -159,8 +173,10 @@ static void print_chips(const char *root) {
 
 static void print_board(const char *root) {
     const struct es_board *board = es_board_detect(root);
-    es_output_format(&output, "\nboard\n  board = %-30s %s; uart = board is %s\n", board->name,
-                     board->title, board->uart);
+    bool has_uart = board->uart[0] != '\0';
+    es_output_text(&output, "\nboard\n");
+    say("  board = %-30s %s; uart = board is %s", board->name, board->title,
+        has_uart ? board->uart : "not known: give one of the lines above");
     if (board->pin_count > 0) {
         es_output_text(&output, "  pins for led, step_led and mute:");
         for (uint32_t i = 0; i < board->pin_count; i++) {

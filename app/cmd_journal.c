@@ -2,6 +2,7 @@
 #include "app/output.h"
 #include "board/journal_file.h"
 #include "platform/log.h"
+#include "platform/text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -33,6 +34,14 @@ static void print_stamp(struct es_output *output, const struct es_journal_entry 
     es_output_text(output, text);
 }
 
+/* What stands in the file may be anything, and must not drive a terminal. */
+static void print_safely(struct es_output *output, const char *text) {
+    char safe[ES_WORD_BYTES_MAX + 1u];
+    (void)snprintf(safe, sizeof safe, "%s", text);
+    es_text_make_printable(safe);
+    es_output_text(output, safe);
+}
+
 static void end_line(struct printing *printing) {
     if (printing->is_in_line) {
         es_output_text(&printing->output, "\n");
@@ -52,7 +61,7 @@ static void print_text(struct printing *printing, const struct es_journal_entry 
         } else {
             es_output_text(output, " ");
         }
-        es_output_text(output, entry->text);
+        print_safely(output, entry->text);
         printing->is_in_line = true;
         printing->boot_id = entry->boot_id;
         printing->last_end_ms = entry->end_ms;
@@ -65,7 +74,10 @@ static void print_text(struct printing *printing, const struct es_journal_entry 
         es_output_format(output, "%llu records found no room\n",
                          (unsigned long long)entry->start_ms);
     } else {
-        es_output_format(output, "%s: %s\n", entry->name, entry->text);
+        print_safely(output, entry->name);
+        es_output_text(output, ": ");
+        print_safely(output, entry->text);
+        es_output_text(output, "\n");
     }
 }
 

@@ -15,14 +15,12 @@
 struct reading {
     struct es_config *config;
     struct es_error *error;
-    const char *name;         /* the file; NULL: a setting of the command line */
-    FILE *file;               /* NULL then, too */
-    uint32_t line_index;      /* of the line in hand, from 1 */
-    uint32_t first_lines[64]; /* where each key was given; 0: not yet */
+    const char *name;    /* the file; NULL: a setting of the command line */
+    FILE *file;          /* NULL then, too */
+    uint32_t line_index; /* of the line in hand, from 1 */
+    uint32_t first_lines[ES_CONFIG_SETTING_COUNT_MAX]; /* where each key was given; 0: not yet */
     enum es_status status;
 };
-
-_Static_assert(ES_CONFIG_SETTING_COUNT_MAX <= 64u, "the table of keys fits first_lines");
 
 /* -- one value --------------------------------------------------------------------------------- */
 
@@ -141,6 +139,8 @@ static enum es_status assign(struct reading *reading, const char *name, const ch
         return refuse(reading, name, what, "keep one of them");
     }
     *first_line = reading->line_index;
+    reading->config->origins.lines[key - es_config_keys] =
+        reading->name != NULL ? reading->line_index : ES_CONFIG_LINE_SET;
     if (value[0] == '"' || value[0] == '\'') {
         return refuse(reading, name, "has a value in quotes", "write it without them");
     }
@@ -225,9 +225,18 @@ static char *read_line(char *room, int room_bytes, void *user) {
     return room;
 }
 
+/* Where the path is too long, its end tells more than its beginning. */
+static void keep_file(struct es_config_origins *origins, const char *name) {
+    size_t length = strlen(name);
+    size_t room = sizeof origins->file - 1u;
+    (void)snprintf(origins->file, sizeof origins->file, "%s%s", length > room ? "..." : "",
+                   length > room ? name + length - (room - 3u) : name);
+}
+
 enum es_status es_config_read_stream(struct es_config *config, FILE *file, const char *name,
                                      struct es_error *error) {
     struct reading reading = {.config = config, .error = error, .name = name, .file = file};
+    keep_file(&config->origins, name);
     errno = 0;
     int result = ini_parse_stream(read_line, &reading, on_pair, &reading);
     if (reading.status == ES_OK && ferror(file)) {
@@ -270,11 +279,38 @@ enum es_status es_config_set(struct es_config *config, const char *setting,
     return assign(&reading, bare(line), bare(equals + 1));
 }
 
+void es_config_origin(const struct es_config *config, const char *key, char *text,
+                      size_t text_bytes) {
+    const struct es_config_key *found = find_key(key);
+    ES_ASSERT(found != NULL);
+    uint32_t line = config->origins.lines[found - es_config_keys];
+    if (line == 0) {
+        (void)snprintf(text, text_bytes, "%s", key);
+    } else if (line == ES_CONFIG_LINE_SET) {
+        (void)snprintf(text, text_bytes, "--set %s", key);
+    } else {
+        (void)snprintf(text, text_bytes, "%s:%u: %s", config->origins.file, line, key);
+    }
+}
+
+enum es_status es_config_blame(const struct es_config *config, const char *key,
+                               enum es_status status, struct es_error *error) {
+    char origin[ES_CONFIG_ORIGIN_BYTES + 64u];
+    struct es_error why;
+    if (status == ES_OK || error == NULL) {
+        return status;
+    }
+    why = *error;
+    es_config_origin(config, key, origin, sizeof origin);
+    return es_fail(error, status, "%s: %s", origin, why.text);
+}
+
 bool es_config_has(const char *value) {
     return strcmp(value, "none") != 0;
 }
 
 void es_config_defaults(struct es_config *config) {
+    ES_ASSERT(es_config_key_count <= ES_CONFIG_SETTING_COUNT_MAX);
     memset(config, 0, sizeof *config);
     for (size_t i = 0; i < es_config_key_count; i++) {
         bool is_taken = take(config, &es_config_keys[i], es_config_keys[i].default_value);
@@ -338,8 +374,8 @@ void es_config_print(const struct es_config *config, void (*put)(void *context, 
         }
         put(context, "\n");
         print_doc(key->doc, put, context);
-        (void)snprintf(line, sizeof line, "# (%s)\n", key->range);
-        put(context, line);
+        (void)snprintf(line, sizeof line, "(%s)", key->range);
+        print_doc(line, put, context);
         value_text(config, key, value, sizeof value);
         (void)snprintf(line, sizeof line, "%s%s = %s\n",
                        strcmp(value, key->default_value) == 0 ? "#" : "", key->name, value);

@@ -4,21 +4,31 @@
  *   status = es_config_read(&config, "earshot.conf", &error);       FILE:LINE in every refusal
  *   status = es_config_set(&config, "baud=57600", &error);          --set, after the file
  *   es_config_print(&config, put, context);                   a commented file of every key
+ *   return es_config_blame(&config, "led", status, &error);   "earshot.conf:7: led: ..."
  *
  * One table (config_keys.c) has each key with its unit, default, range and a sentence; the parser,
  * the sample file and the tests all read it. The file is read once at start, by libinih, line by
  * line: `#` and `;` begin comments, indentation means nothing, there are no sections. A key that
- * is unknown, given twice or out of range is ES_ERR_USAGE. Main thread, before the freeze; the
- * struct is plain data and owns its texts. */
+ * is unknown, given twice or out of range is ES_ERR_USAGE. Where each value stood is kept, for what
+ * turns out to be wrong with it later. Main thread, before the freeze; the struct is plain data and
+ * owns its texts. */
 #pragma once
 
 #include "app/options.h"
 #include "platform/bounds.h"
 
+#include <stddef.h>
 #include <stdio.h>
 
 enum es_config_format { ES_CONFIG_TEXT, ES_CONFIG_ASCII, ES_CONFIG_JSONL };
 enum es_config_level { ES_CONFIG_LEVEL_LOW, ES_CONFIG_LEVEL_HIGH };
+
+/* Where the values come from, in the order of the table. */
+struct es_config_origins {
+    char file[ES_CONFIG_ORIGIN_BYTES];           /* "" without one; of a longer path, its end */
+    uint32_t lines[ES_CONFIG_SETTING_COUNT_MAX]; /* 0: a default; ES_CONFIG_LINE_SET: --set */
+};
+#define ES_CONFIG_LINE_SET UINT32_MAX
 
 struct es_config {
     /* speech */
@@ -38,6 +48,7 @@ struct es_config {
     int32_t gain_db;                        /* from `gain` */
     /* writing */
     char uart[ES_CONFIG_VALUE_BYTES]; /* "pty", "board", "none", a path, an address */
+    uint32_t uart_shared;             /* bool: other programs may open it, too */
     uint32_t baud;
     uint32_t uart_format; /* enum es_config_format */
     uint32_t pause_ms;
@@ -52,6 +63,7 @@ struct es_config {
     uint32_t mute_active;                 /* enum es_config_level: the level that means muted */
     uint32_t must_lock;                   /* bool: memory that can be swapped out is a failure */
     uint32_t log_level;                   /* enum es_log_level */
+    struct es_config_origins origins;     /* the last field: the others are the configuration */
 };
 
 /* "none" stands for nothing in texts. */
@@ -72,6 +84,14 @@ ES_MUST_CHECK enum es_status es_config_read_stream(struct es_config *config, FIL
 /* `setting` is "key=value", as after --set. May be given again: the last one counts. */
 ES_MUST_CHECK enum es_status es_config_set(struct es_config *config, const char *setting,
                                            struct es_error *error);
+
+/* "earshot.conf:7: led", "--set led", or "led" for a default. */
+void es_config_origin(const struct es_config *config, const char *key, char *text,
+                      size_t text_bytes);
+
+/* Puts that and a colon before the error's line, where `status` is a failure, and returns it. */
+ES_MUST_CHECK enum es_status es_config_blame(const struct es_config *config, const char *key,
+                                             enum es_status status, struct es_error *error);
 
 /* The defaults, the file where one is named (NULL for none), then the settings in order. */
 ES_MUST_CHECK enum es_status

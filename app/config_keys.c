@@ -70,8 +70,8 @@ const struct es_config_key es_config_keys[] = {
          "Pushes the model out of endless blanks. Not for the bring-up model: it invents words."),
 
     TEXT("Hearing", microphone, "auto", "auto, a card's id or name, or an ALSA device",
-         "`earshot devices` lists them. auto: the first that can capture. A card's number moves\n"
-         "when it is plugged in again; its id does not."),
+         "`earshot devices` lists them, and marks the one that auto takes: USB before others. A\n"
+         "card's number moves when it is plugged in again; its id does not."),
     NUMBER(NULL, channel, 0, ES_CARD_CHANNEL_COUNT_MAX, "0", "1 to 32; 0: the average of all",
            "Which channel of the microphone is heard."),
     {.name = "gain",
@@ -87,6 +87,9 @@ const struct es_config_key es_config_keys[] = {
          "Where the transcript goes. pty: a terminal of its own, whose path is said at start; "
          "board:\n"
          "the header's port; /dev/ttyUSB0; 3100000.serial (`earshot devices` lists them)."),
+    WORD(NULL, uart_shared, switches, "off", "off or on",
+         "on: other programs may open the line, too: for one USB adapter whose TX and RX are\n"
+         "joined by a jumper, and picocom on the same device. What it reads earshot never does."),
     NUMBER(NULL, baud, ES_UART_BAUD_MIN, ES_UART_BAUD_MAX, "115200",
            "bits per second: 50 to 12000000",
            "The speed of the line; always 8 data bits, no parity, 1 stop bit."),
@@ -103,7 +106,8 @@ const struct es_config_key es_config_keys[] = {
            "The size of the journal: taken whole at start, the oldest lines make room."),
 
     TEXT("Board", board, "auto",
-         "auto, host, orin-nano-8gb, orin-nx-16gb, agx-orin-64gb or thor-128gb",
+         "auto, host, orin-nano-4gb, orin-nano-8gb, orin-nx-8gb, orin-nx-16gb,\n"
+         "agx-orin-32gb, agx-orin-64gb or thor-128gb",
          "Which pins the header has. auto: as the devicetree says. host: any other machine, whose\n"
          "lines are given as CHIP:LINE."),
     TEXT(NULL, led, "none", "a pin of the header, CHIP:LINE, or none",

@@ -36,13 +36,14 @@ uint32_t es_sample_format_bytes(enum es_sample_format format);
 /* What is asked for; a zero leaves the choice to the card. Strings belong to the caller and outlive
  * the capture. */
 struct es_card_want {
-    const char *name;       /* NULL or "": the first one with a microphone. Otherwise a card's id
+    const char *name;       /* NULL or "": USB before others (card_auto.h). Otherwise a card's id
                              * ("Loopback", "Loopback,1" for its device 1), its name or a part of
                              * that ("USB PnP"), or any ALSA pcm ("hw:1,0", "default") */
     uint32_t rate;          /* Hz; 0: the card's own, 48000 where it has a choice */
-    uint32_t channel_count; /* 0: as few as the card gives */
-    uint32_t period_us;     /* 0: ES_CARD_PERIOD_US */
-    uint32_t buffer_us;     /* 0: ES_CARD_BUFFER_US */
+    uint32_t channel_count; /* 0: as few as the card gives, and ... */
+    uint32_t channel_count_min; /* ... at least so many; 0 for any */
+    uint32_t period_us;         /* 0: ES_CARD_PERIOD_US */
+    uint32_t buffer_us;         /* 0: ES_CARD_BUFFER_US */
 };
 
 /* What the card gave. */
@@ -53,6 +54,8 @@ struct es_card_setup {
     enum es_sample_format format;
     uint32_t period_frames;
     uint32_t buffer_frames;
+    bool is_auto;                       /* no name was wanted, and this one was chosen ... */
+    char others[ES_CARD_TROUBLE_BYTES]; /* ... before these: "PCH, Device_1 (in use)"; or "" */
 };
 
 /* How opening ended. The error line names card, cause and remedy. */
@@ -112,6 +115,7 @@ struct es_card_entry {
     uint32_t rate_min, rate_max;         /* Hz; 0 where the card could not be asked */
     uint32_t channel_min, channel_max;   /* as above */
     char formats[ES_CARD_NAME_BYTES];    /* "s16 s24_3"; "" where the card could not be asked */
+    bool is_auto;                        /* what no name stands for, now */
     char trouble[ES_CARD_TROUBLE_BYTES]; /* "" or why it could not be asked: busy, denied */
 };
 

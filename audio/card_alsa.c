@@ -3,6 +3,7 @@
 #include "audio/card_find.h"
 #include "platform/assert.h"
 #include "platform/clock.h"
+#include "platform/text.h"
 
 #include <alsa/asoundlib.h>
 #include <errno.h>
@@ -83,7 +84,18 @@ static enum es_card_result choose_channels(struct opening *o) {
     unsigned count_min = 0, count_max = 0;
     (void)snd_pcm_hw_params_get_channels_min(o->hw, &count_min);
     (void)snd_pcm_hw_params_get_channels_max(o->hw, &count_max);
-    unsigned count = o->want->channel_count > 0 ? o->want->channel_count : count_min;
+    unsigned least = o->want->channel_count_min;
+    if (least > count_min && snd_pcm_hw_params_set_channels_min(o->pcm, o->hw, &least) < 0) {
+        (void)es_fail(
+            o->error, ES_ERR_USAGE,
+            "sound card %s: channel %u is wanted and it has %u; give 1 to %u, or 0 for all",
+            o->found->pcm, o->want->channel_count_min, count_max, count_max);
+        return ES_CARD_UNUSABLE;
+    }
+    unsigned count = o->want->channel_count;
+    if (count == 0) { /* as few as there may be */
+        (void)snd_pcm_hw_params_get_channels_min(o->hw, &count);
+    }
     const int code = snd_pcm_hw_params_set_channels(o->pcm, o->hw, count);
     if (code < 0 || count > ES_CARD_CHANNEL_COUNT_MAX) {
         (void)es_fail(o->error, ES_ERR_HARDWARE,
@@ -186,26 +198,20 @@ static enum es_card_result configure(struct opening *o) {
     return result;
 }
 
-static enum es_card_result alsa_open(struct es_card *card, const struct es_card_want *want,
-                                     struct es_card_setup *setup, struct es_error *error) {
-    struct es_card_alsa *self = self_of(card);
-    ES_ASSERT(self->pcm == NULL);
-    es_card_silence_alsa();
-    struct es_card_found found;
-    enum es_card_result result = es_card_find(want->name, &found, error);
-    if (result != ES_CARD_OK) {
-        return result;
-    }
+static enum es_card_result open_found(struct es_card_alsa *self, const struct es_card_found *found,
+                                      const struct es_card_want *want, struct es_card_setup *setup,
+                                      struct es_error *error) {
     snd_pcm_t *pcm = NULL;
-    const int code = snd_pcm_open(&pcm, found.pcm, SND_PCM_STREAM_CAPTURE, SND_PCM_NONBLOCK);
+    const int code = snd_pcm_open(&pcm, found->pcm, SND_PCM_STREAM_CAPTURE, SND_PCM_NONBLOCK);
     if (code < 0) {
-        return es_card_explain(&found, code, error);
+        return es_card_explain(found, code, error);
     }
     memset(setup, 0, sizeof *setup);
     (void)snprintf(setup->name, sizeof setup->name,
-                   found.name[0] != '\0' ? "%.45s (%.45s)" : "%s%s", found.pcm, found.name);
-    struct opening o = {.pcm = pcm, .found = &found, .want = want, .setup = setup, .error = error};
-    result = configure(&o);
+                   found->name[0] != '\0' ? "%.45s (%.45s)" : "%s%s", found->pcm, found->name);
+    es_text_make_printable(setup->name); /* the name is what the device says of itself */
+    struct opening o = {.pcm = pcm, .found = found, .want = want, .setup = setup, .error = error};
+    const enum es_card_result result = configure(&o);
     if (result != ES_CARD_OK) {
         (void)snd_pcm_close(pcm);
         return result;
@@ -213,6 +219,52 @@ static enum es_card_result alsa_open(struct es_card *card, const struct es_card_
     self->pcm = pcm;
     self->is_mmap = o.is_mmap;
     return ES_CARD_OK;
+}
+
+/* -- microphone = auto ------------------------------------------------------------------------ */
+
+struct auto_opening {
+    struct es_card_alsa *self;
+    const struct es_card_want *want;
+    struct es_card_setup *setup;
+};
+
+static enum es_card_result try_candidate(void *context, const struct es_card_candidate *candidate,
+                                         struct es_error *error) {
+    const struct auto_opening *o = context;
+    return open_found(o->self, &candidate->found, o->want, o->setup, error);
+}
+
+static enum es_card_result open_auto(struct es_card_alsa *self, const struct es_card_want *want,
+                                     struct es_card_setup *setup, struct es_error *error) {
+    struct es_card_candidate candidates[ES_CARD_COUNT_MAX];
+    struct auto_opening opening = {.self = self, .want = want, .setup = setup};
+    uint32_t opened = 0;
+    const uint32_t count =
+        es_card_auto_order(&self->memory, candidates, es_card_candidates("", candidates));
+    if (count == 0) {
+        return es_card_fail_absent(self->memory.is_heard ? self->memory.id : "", error);
+    }
+    const enum es_card_result result = es_card_auto_open(&self->memory, candidates, count,
+                                                         try_candidate, &opening, &opened, error);
+    if (result == ES_CARD_OK) {
+        setup->is_auto = true;
+        es_card_auto_others(candidates, count, opened, setup->others, sizeof setup->others);
+    }
+    return result;
+}
+
+static enum es_card_result alsa_open(struct es_card *card, const struct es_card_want *want,
+                                     struct es_card_setup *setup, struct es_error *error) {
+    struct es_card_alsa *self = self_of(card);
+    ES_ASSERT(self->pcm == NULL);
+    es_card_silence_alsa();
+    if (want->name == NULL || want->name[0] == '\0') {
+        return open_auto(self, want, setup, error);
+    }
+    struct es_card_found found;
+    const enum es_card_result result = es_card_find(want->name, &found, error);
+    return result == ES_CARD_OK ? open_found(self, &found, want, setup, error) : result;
 }
 
 static void alsa_close(struct es_card *card) {
@@ -263,10 +315,11 @@ static int64_t alsa_skip(struct es_card *card, uint64_t frame_count) {
 }
 
 static int64_t alsa_read(struct es_card *card, void *frames, uint32_t frame_count) {
-    const struct es_card_alsa *self = self_of(card);
+    struct es_card_alsa *self = self_of(card);
     snd_pcm_t *pcm = self->pcm;
     const snd_pcm_sframes_t count = self->is_mmap ? snd_pcm_mmap_readi(pcm, frames, frame_count)
                                                   : snd_pcm_readi(pcm, frames, frame_count);
+    self->memory.is_heard |= count > 0;
     return count >= 0 ? count : count == -EINTR || count == -EAGAIN ? 0 : event_of(pcm, count);
 }
 

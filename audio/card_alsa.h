@@ -8,12 +8,13 @@
  * other time: the named exception after the freeze (docs/ARCHITECTURE.md). */
 #pragma once
 
-#include "audio/card.h"
+#include "audio/card_auto.h"
 
 struct es_card_alsa {
     struct es_card base;
-    void *pcm;    /* snd_pcm_t; NULL while closed */
-    bool is_mmap; /* the card offers no other access */
+    void *pcm;                  /* snd_pcm_t; NULL while closed */
+    bool is_mmap;               /* the card offers no other access */
+    struct es_card_auto memory; /* of `microphone = auto` */
 };
 
 /* Binds `memory` (the caller's, for as long as the card is used) and returns its seam. */

@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CONTROL_COUNT_MAX 32 /* cards of the kernel */
-
 __attribute__((format(printf, 5, 6))) static void
 ignore(const char *file, int line, const char *function, int code, const char *format, ...) {
     (void)file, (void)line, (void)function, (void)code, (void)format;
@@ -21,7 +19,7 @@ void es_card_silence_alsa(void) {
 /* -- one card --------------------------------------------------------------------------------- */
 
 struct card {
-    char id[32];
+    char id[ES_CARD_ID_BYTES];
     char name[80];
     char long_name[80];
     int first_device; /* that captures; -1: none does */
@@ -71,7 +69,7 @@ static bool read_card(int card_index, int device, struct card *card) {
  * that is not there. */
 static bool is_denied(void) {
     char path[64];
-    for (int i = 0; i < CONTROL_COUNT_MAX; i++) {
+    for (int i = 0; i < (int)ES_CARD_COUNT_MAX; i++) {
         (void)snprintf(path, sizeof path, "/dev/snd/controlC%d", i);
         if (access(path, R_OK | W_OK) != 0 && errno == EACCES) {
             return true;
@@ -90,7 +88,7 @@ static void set_found(struct es_card_found *found, int card_index, const struct 
 
 /* -- looking for one -------------------------------------------------------------------------- */
 
-/* The first card that captures and whose name has the words in it ("" fits all). */
+/* The first card that captures and whose name has the words in it. */
 static bool find_by_name(const char *words, struct es_card_found *found) {
     int index = -1;
     struct card card;
@@ -163,12 +161,40 @@ static enum es_card_result fail_absent(const char *wanted, struct es_error *erro
     return ES_CARD_ABSENT;
 }
 
+uint32_t es_card_candidates(const char *root, struct es_card_candidate *candidates) {
+    uint32_t count = 0;
+    int index = -1;
+    struct card card;
+    while (count < ES_CARD_COUNT_MAX && snd_card_next(&index) == 0 && index >= 0) {
+        if (!read_card(index, 0, &card) || card.first_device < 0) {
+            continue;
+        }
+        struct es_card_candidate *candidate = &candidates[count++];
+        memset(candidate, 0, sizeof *candidate);
+        set_found(&candidate->found, index, &card);
+        (void)snprintf(candidate->id, sizeof candidate->id, "%s", card.id);
+        (void)snprintf(candidate->name, sizeof candidate->name, "%s", card.name);
+        candidate->kind = es_card_kind_of(root, index, card.id);
+    }
+    return count;
+}
+
+enum es_card_result es_card_fail_absent(const char *id, struct es_error *error) {
+    if (id[0] == '\0' || is_denied()) {
+        return fail_absent(NULL, error);
+    }
+    char ids[160];
+    list_ids(ids, sizeof ids);
+    (void)es_fail(error, ES_ERR_HARDWARE,
+                  "sound card \"%s\": is gone; plug it in again, or restart to choose anew (cards "
+                  "that capture: %s)",
+                  id, ids);
+    return ES_CARD_ABSENT;
+}
+
 enum es_card_result es_card_find(const char *wanted, struct es_card_found *found,
                                  struct es_error *error) {
     memset(found, 0, sizeof *found);
-    if (wanted == NULL || wanted[0] == '\0') {
-        return find_by_name("", found) ? ES_CARD_OK : fail_absent(wanted, error);
-    }
     if (strlen(wanted) >= sizeof found->pcm) {
         return fail_absent(wanted, error);
     }
@@ -184,27 +210,20 @@ enum es_card_result es_card_find(const char *wanted, struct es_card_found *found
         return fail_absent(wanted, error);
     }
     (void)snprintf(found->pcm, sizeof found->pcm, "%s", wanted);
+    char card[ES_CARD_NAME_BYTES];
     found->card_index = -1;
     found->device_index = -1;
+    if (es_card_of_pcm(wanted, card, sizeof card, &found->device_index)) {
+        found->card_index = snd_card_get_index(card);
+    }
     return ES_CARD_OK;
 }
 
 enum es_card_result es_card_explain(const struct es_card_found *found, int code,
                                     struct es_error *error) {
-    struct es_card_holder holder;
     switch (code) {
     case -EBUSY:
-        if (es_card_holder("", found->card_index, found->device_index, &holder)) {
-            (void)es_fail(error, ES_ERR_HARDWARE,
-                          "sound card %s: in use by %s (pid %d); stop it, or give it another card "
-                          "(PipeWire: systemctl --user stop pipewire.socket pipewire)",
-                          found->pcm, holder.name, holder.pid);
-        } else {
-            (void)es_fail(error, ES_ERR_HARDWARE,
-                          "sound card %s: in use by another program, usually PipeWire or "
-                          "PulseAudio; stop it (fuser -v /dev/snd/*)",
-                          found->pcm);
-        }
+        es_card_explain_busy(found->pcm, "", found->card_index, found->device_index, error);
         return ES_CARD_BUSY;
     case -EACCES:
     case -EPERM:

@@ -6,15 +6,17 @@
  * Cards are found anew each time: their indexes move with every replug. */
 #pragma once
 
-#include "audio/card.h"
+#include "audio/card_auto.h"
 
-struct es_card_found {
-    char pcm[ES_CARD_NAME_BYTES];  /* for snd_pcm_open: "hw:CARD=Loopback,DEV=1" */
-    char name[ES_CARD_NAME_BYTES]; /* for people: "Loopback, Loopback PCM"; "" where not known */
-    int card_index, device_index;  /* negative: not known (a pcm of alsa-lib's configuration) */
-};
+/* The cards that capture, with the first device of each, in the order of their numbers. candidates
+ * [ES_CARD_COUNT_MAX]; returns how many. `root` before /sys ("" usually): which are USB. */
+uint32_t es_card_candidates(const char *root, struct es_card_candidate *candidates);
 
-/* As es_card_want.name. ES_CARD_OK, or ES_CARD_ABSENT or ES_CARD_DENIED with the line written. */
+/* Writes that no card is there, or, with `id` of a card that was heard, that this one is not. */
+enum es_card_result es_card_fail_absent(const char *id, struct es_error *error);
+
+/* As es_card_want.name, where one is given. ES_CARD_OK, or ES_CARD_ABSENT or ES_CARD_DENIED with
+ * the line written. */
 enum es_card_result es_card_find(const char *wanted, struct es_card_found *found,
                                  struct es_error *error);
 

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CARD_COUNT_MAX 32   /* of the kernel */
 #define DEVICE_COUNT_MAX 32 /* of alsa-lib's numbering; the kernel's cards have a handful */
 #define SUBSTREAM_COUNT_MAX 8
 
@@ -53,25 +52,73 @@ static bool holder_of(const char *root, int card, int device, int substream,
 
 bool es_card_holder(const char *root, int card_index, int device_index,
                     struct es_card_holder *holder) {
-    for (int card = 0; card < CARD_COUNT_MAX; card++) {
-        if (card_index >= 0 && card != card_index) {
+    for (int device = 0; card_index >= 0 && device < DEVICE_COUNT_MAX; device++) {
+        if (device_index >= 0 && device != device_index) {
             continue;
         }
-        char path[ES_PATH_BYTES_MAX];
-        (void)snprintf(path, sizeof path, "%s/proc/asound/card%d", root, card);
-        if (access(path, F_OK) != 0) {
-            continue;
-        }
-        for (int device = 0; device < DEVICE_COUNT_MAX; device++) {
-            if (device_index >= 0 && device != device_index) {
-                continue;
-            }
-            for (int substream = 0; substream < SUBSTREAM_COUNT_MAX; substream++) {
-                if (holder_of(root, card, device, substream, holder)) {
-                    return true;
-                }
+        for (int substream = 0; substream < SUBSTREAM_COUNT_MAX; substream++) {
+            if (holder_of(root, card_index, device, substream, holder)) {
+                return true;
             }
         }
     }
     return false;
+}
+
+/* "DEV" of "CARD=Mic,DEV=1", or the second of "Mic,1"; NULL where it is not given. */
+static const char *argument(const char *arguments, const char *key, int place) {
+    const size_t key_bytes = strlen(key);
+    for (int i = 0; arguments != NULL; i++) {
+        if (strncmp(arguments, key, key_bytes) == 0 && arguments[key_bytes] == '=') {
+            return arguments + key_bytes + 1;
+        }
+        if (i == place && arguments[strcspn(arguments, "=,")] != '=') {
+            return arguments;
+        }
+        arguments = strchr(arguments, ',');
+        arguments = arguments != NULL ? arguments + 1 : NULL;
+    }
+    return NULL;
+}
+
+bool es_card_of_pcm(const char *pcm, char *card, size_t card_bytes, int *device_index) {
+    const char *colon = strchr(pcm, ':');
+    const size_t kind_bytes = colon != NULL ? (size_t)(colon - pcm) : 0;
+    const bool is_hardware = (kind_bytes == 2 && strncmp(pcm, "hw", 2) == 0) ||
+                             (kind_bytes == 6 && strncmp(pcm, "plughw", 6) == 0);
+    const char *name = is_hardware ? argument(colon + 1, "CARD", 0) : NULL;
+    if (name == NULL || strchr(pcm, '{') != NULL || strcspn(name, ",") == 0) {
+        return false;
+    }
+    (void)snprintf(card, card_bytes, "%.*s", (int)strcspn(name, ","), name);
+    const char *device = argument(colon + 1, "DEV", 1);
+    *device_index = device != NULL ? (int)strtol(device, NULL, 10) : 0;
+    return *device_index >= 0;
+}
+
+void es_card_explain_busy(const char *pcm, const char *root, int card_index, int device_index,
+                          struct es_error *error) {
+    struct es_card_holder holder;
+    if (card_index < 0) {
+        (void)es_fail(error, ES_ERR_HARDWARE,
+                      "sound card %s: in use by another program, usually PipeWire or PulseAudio; "
+                      "stop it (`sudo fuser -v /dev/snd/*` names it), or give an id that `earshot "
+                      "devices` lists",
+                      pcm);
+    } else if (!es_card_holder(root, card_index, device_index, &holder)) {
+        (void)es_fail(error, ES_ERR_HARDWARE,
+                      "sound card %s: in use by a program that this user cannot see; `sudo fuser "
+                      "-v /dev/snd/*` names it: stop it, or give it another card",
+                      pcm);
+    } else if (strcmp(holder.name, "?") == 0) {
+        (void)es_fail(error, ES_ERR_HARDWARE,
+                      "sound card %s: in use by process %d, which this user cannot see; `sudo "
+                      "fuser -v /dev/snd/*` names it: stop it, or give it another card",
+                      pcm, holder.pid);
+    } else {
+        (void)es_fail(error, ES_ERR_HARDWARE,
+                      "sound card %s: in use by %s (pid %d); stop it, or give it another card "
+                      "(PipeWire: systemctl --user stop pipewire.socket pipewire)",
+                      pcm, holder.name, holder.pid);
+    }
 }

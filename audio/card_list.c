@@ -1,5 +1,6 @@
 #include "audio/card.h"
 #include "audio/card_find.h"
+#include "platform/text.h"
 
 #include <alsa/asoundlib.h>
 #include <errno.h>
@@ -41,8 +42,26 @@ static void ask(const struct es_card_found *found, struct es_card_entry *entry) 
     (void)snd_pcm_close(pcm);
 }
 
+/* The card that no name stands for: the best one that opens, or, if none does, the best one; -1
+ * without any. */
+static int auto_card(void) {
+    static const struct es_card_auto nothing_heard;
+    struct es_card_candidate candidates[ES_CARD_COUNT_MAX];
+    const uint32_t count =
+        es_card_auto_order(&nothing_heard, candidates, es_card_candidates("", candidates));
+    for (uint32_t i = 0; i < count; i++) {
+        snd_pcm_t *pcm = NULL;
+        if (snd_pcm_open(&pcm, candidates[i].found.pcm, SND_PCM_STREAM_CAPTURE, SND_PCM_NONBLOCK) ==
+            0) {
+            (void)snd_pcm_close(pcm);
+            return candidates[i].found.card_index;
+        }
+    }
+    return count > 0 ? candidates[0].found.card_index : -1;
+}
+
 /* Visits the capture devices of one card; returns how many. */
-static int visit_card(int card_index, es_card_visit *visit, void *context) {
+static int visit_card(int card_index, bool is_auto, es_card_visit *visit, void *context) {
     char name[32];
     snd_ctl_t *control = NULL;
     (void)snprintf(name, sizeof name, "hw:%d", card_index);
@@ -76,6 +95,8 @@ static int visit_card(int card_index, es_card_visit *visit, void *context) {
                        snd_ctl_card_info_get_name(card), snd_pcm_info_get_name(info));
         entry.card_index = (uint32_t)card_index;
         entry.device_index = (uint32_t)device;
+        entry.is_auto = is_auto && count == 0;
+        es_text_make_printable(entry.name); /* what the device says of itself */
         ask(&found, &entry);
         visit(context, &entry);
         count++;
@@ -86,13 +107,13 @@ static int visit_card(int card_index, es_card_visit *visit, void *context) {
 
 int es_card_list(es_card_visit *visit, void *context, struct es_error *error) {
     es_card_silence_alsa();
+    const int chosen = auto_card();
     int count = 0, index = -1;
     while (snd_card_next(&index) == 0 && index >= 0) {
-        count += visit_card(index, visit, context);
+        count += visit_card(index, index == chosen, visit, context);
     }
     if (count == 0) {
-        struct es_card_found found;
-        (void)es_card_find(NULL, &found, error);
+        (void)es_card_fail_absent("", error);
     }
     return count;
 }

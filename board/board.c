@@ -106,6 +106,18 @@ const struct es_board *es_board_detect(const char *root) {
     return es_board_find("host");
 }
 
+enum es_status es_board_uart(const struct es_board *board, const char *text, const char **device,
+                             struct es_error *error) {
+    *device = strcmp(text, "board") == 0 ? board->uart : text;
+    if ((*device)[0] != '\0') {
+        return ES_OK;
+    }
+    return es_fail(error, ES_ERR_USAGE,
+                   "which port the header of %s (%s) has is not known; give a path or an address "
+                   "that `earshot devices` lists, or pty",
+                   board->name, board->title);
+}
+
 static enum es_status fail_pin(const struct es_board *board, const char *text,
                                struct es_error *error) {
     char known[160] = "";

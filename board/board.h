@@ -51,6 +51,11 @@ const struct es_board *es_board_at(uint32_t index);
 /* "orin-nano-8gb, ... or thor-128gb": those with a memory size, for messages. */
 const char *es_board_listing(void);
 
+/* "board": the header's port; anything else stands for itself. ES_ERR_USAGE: this board has none
+ * that is known. *device is borrowed from `text` or static. */
+ES_MUST_CHECK enum es_status es_board_uart(const struct es_board *board, const char *text,
+                                           const char **device, struct es_error *error);
+
 /* "7": the board's header pin; "CHIP:LINE": any line. ES_ERR_USAGE: not a pin that can be used,
  * with those that can. */
 ES_MUST_CHECK enum es_status es_board_pin(const struct es_board *board, const char *text,

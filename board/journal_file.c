@@ -87,6 +87,29 @@ static int go_on(int fd, const char *path, uint64_t file_bytes,
     return cause;
 }
 
+int es_journal_file_check(const char *path, struct es_journal_summary *found,
+                          struct es_error *error) {
+    struct stat info = {0};
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0) {
+        return errno == ENOENT ? 0 : fail_write(path, errno, error);
+    }
+    int cause = flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &info) == 0 ? 0 : errno;
+    enum es_status status = ES_OK;
+    if (cause == 0) {
+        status = es_journal_file_scan(fd, path, found, error);
+    }
+    bool is_own = info.st_uid == geteuid() || geteuid() == 0;
+    if (cause == 0 && status == ES_OK && (info.st_mode & 077) != 0 && !is_own) {
+        cause = EPERM; /* its mode could not be narrowed */
+    }
+    (void)close(fd);
+    if (status != ES_OK) {
+        return (int)ES_ERR_OUTPUT;
+    }
+    return cause != 0 ? fail_write(path, cause, error) : found->slot_count > 0;
+}
+
 int es_journal_file_open(const char *path, uint64_t file_bytes, struct es_journal_file *file,
                          struct es_error *notice, struct es_error *error) {
     struct es_journal_summary found;

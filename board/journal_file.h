@@ -66,6 +66,11 @@ struct es_journal_file {
 int es_journal_file_open(const char *path, uint64_t file_bytes, struct es_journal_file *file,
                          struct es_error *notice, struct es_error *error);
 
+/* Whether es_journal_file_open would take the path, without writing anything: 1 where it goes on
+ * with what is there, 0 where it would begin one, or an es_status < 0 with the line. */
+int es_journal_file_check(const char *path, struct es_journal_summary *found,
+                          struct es_error *error);
+
 /* Byte offset of record `number`. */
 uint64_t es_journal_slot_offset(uint64_t number, uint64_t slot_count);
 

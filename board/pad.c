@@ -92,8 +92,11 @@ enum es_pad_state es_pad_state(const char *root, const char *line_name, struct e
     enum es_pad_state state = ES_PAD_UNKNOWN;
     note->text[0] = '\0';
     (void)snprintf(folder, sizeof folder, "%s/sys/kernel/debug/pinctrl", root);
-    if (!suffix_of(line_name, suffix, sizeof suffix) || !es_directory_open(&controllers, folder)) {
+    if (!suffix_of(line_name, suffix, sizeof suffix)) {
         return ES_PAD_UNKNOWN;
+    }
+    if (!es_directory_open(&controllers, folder)) {
+        return ES_PAD_HIDDEN;
     }
     const char *name;
     while (state == ES_PAD_UNKNOWN && (name = es_directory_next(&controllers)) != NULL) {

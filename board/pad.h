@@ -10,7 +10,8 @@
 #include "platform/status.h"
 
 enum es_pad_state {
-    ES_PAD_UNKNOWN, /* no debugfs, no such group, another kind of chip */
+    ES_PAD_UNKNOWN, /* no such group, another kind of chip */
+    ES_PAD_HIDDEN,  /* a line of a Tegra, and debugfs may not be read, or is not there */
     ES_PAD_OPEN,
     ES_PAD_CLOSED /* tristate: `note` says so, with the remedy */
 };

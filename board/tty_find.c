@@ -2,6 +2,7 @@
  * /proc, with a root that tests can set. */
 #include "board/directory.h"
 #include "board/tty.h"
+#include "platform/text.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -132,6 +133,7 @@ static void read_name(const char *process, char *name, size_t name_bytes) {
     }
     name[count > 0 ? count : 0] = '\0';
     name[strcspn(name, "\n")] = '\0';
+    es_text_make_printable(name);
 }
 
 bool es_tty_holder(const char *path, const char *root, char *text, size_t text_bytes) {

@@ -29,8 +29,8 @@ void es_uart_init(struct es_uart *uart, const struct es_uart_config *config,
     ES_ASSERT(uart->ring != NULL);
 }
 
-static enum es_status check(const struct es_uart_config *config, bool is_pty,
-                            struct es_error *error) {
+enum es_status es_uart_check(const struct es_uart_config *config, struct es_error *error) {
+    bool is_pty = strcmp(config->device, "pty") == 0;
     if (config->device[0] == '\0' || strstr(config->device, "..") != NULL) {
         return es_fail(error, ES_ERR_USAGE,
                        "uart \"%s\": is no device; give a path, an address such as "
@@ -64,7 +64,7 @@ static int open_line(struct es_uart *uart, struct es_error *error) {
 enum es_status es_uart_open(struct es_uart *uart, uint64_t now_ms, struct es_error *error) {
     ES_ASSERT(uart->fd < 0);
     struct es_error failure = {""};
-    enum es_status status = check(&uart->config, uart->is_pty, &failure);
+    enum es_status status = es_uart_check(&uart->config, &failure);
     int fd = status == ES_OK ? open_line(uart, &failure) : (int)status;
     if (fd < 0) {
         uart->failure = failure;

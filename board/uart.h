@@ -69,6 +69,10 @@ void es_uart_layout(struct es_plan *plan, struct es_uart_layout *layout);
 void es_uart_init(struct es_uart *uart, const struct es_uart_config *config,
                   const struct es_uart_layout *layout, const struct es_arena *arena);
 
+/* Whether there can be such a line: ES_ERR_USAGE for no such name possible, or no such speed. */
+ES_MUST_CHECK enum es_status es_uart_check(const struct es_uart_config *config,
+                                           struct es_error *error);
+
 /* One attempt. ES_ERR_HARDWARE names the device and the remedy: not there; EACCES: the group
  * dialout; EBUSY: who holds it; a baud that the driver cannot do. ES_ERR_USAGE: no such name
  * possible, or no such speed. `now_ms` is of es_clock_ns. After a failure es_uart_poll tries

@@ -113,6 +113,7 @@
 #define ES_CONFIG_VALUE_BYTES                                                                      \
     176u /* libinih takes lines of 197 bytes, the longest key and " = " included */
 #define ES_CONFIG_SETTING_COUNT_MAX 32u /* --set on one command line: every key once */
+#define ES_CONFIG_ORIGIN_BYTES 128u     /* of the file's path, in a line with cause and remedy */
 
 /* -- the supervisor ---------------------------------------------------------------------------- */
 #define ES_NOTIFY_BYTES_MAX 512u /* a STATUS= line is for a terminal */
@@ -160,6 +161,8 @@
 #define ES_CARD_BUFFER_US 500000u      /* what a late capture thread may be late without any loss */
 #define ES_CARD_BUFFER_US_MAX 4000000u /* 16 MB at the bounds above, of the kernel's memory */
 #define ES_CARD_NAME_BYTES 96u         /* ALSA's own names have up to 80 */
+#define ES_CARD_ID_BYTES 32u           /* the kernel's have 16 with the NUL */
+#define ES_CARD_COUNT_MAX 32u          /* cards of the kernel */
 #define ES_CARD_TROUBLE_BYTES 160u     /* "in use by pipewire (pid 1234)", with its remedy */
 /* Above everything that is not the kernel's, whose interrupt threads run at 50. */
 #define ES_CAPTURE_PRIORITY 45
@@ -225,6 +228,7 @@
 #define ES_TENSOR_RANK_MAX 8u
 #define ES_TENSOR_NAME_BYTES 160u /* with its NUL; the 4B model's longest name has 104 characters */
 #define ES_FILE_PATH_BYTES 4096u  /* PATH_MAX of Linux */
+#define ES_CHECKSUMS_BYTES_MAX (64u << 10) /* three lines, and 600 of other files */
 #define ES_READ_CHUNK_BYTES                                                                        \
     (8u << 20) /* weights: big enough for full disk speed, small enough that
                                         * the page cache holds little beside the arena */

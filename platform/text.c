@@ -18,8 +18,12 @@ void es_text_make_printable(char *text) {
     size_t length = strlen(text);
     for (size_t i = 0; i < length; i++) {
         unsigned char c = (unsigned char)text[i];
+        unsigned char next = (unsigned char)text[i + 1u]; /* the end at the latest */
         if (c < 0x20 || c == 0x7f) {
             text[i] = '?';
+        } else if (c == 0xc2 && next >= 0x80 && next < 0xa0) {
+            text[i] = '?';
+            text[i + 1u] = '?';
         }
     }
     size_t start = length;

@@ -7,7 +7,8 @@
 
 #include <stddef.h>
 
-/* Replaces every control character (below 0x20, and 0x7f) by '?' and drops a UTF-8 character that
+/* Replaces every control character (below 0x20, 0x7f, and the bytes of U+0080 to U+009F, of which
+ * U+009B is what some terminals take for an escape) by '?' and drops a UTF-8 character that
  * a cut left incomplete at the end. In place; `text` is terminated. Any thread. */
 void es_text_make_printable(char *text);
 

@@ -16,6 +16,7 @@ GOLDEN_AUDIO = os.path.join(ROOT, "tests", "data", "golden", "audio")
 REAL = os.path.join(ROOT, "models", "voxtral-mini-4b-realtime")
 SIX_WORDS = os.path.join(RECORDINGS, "commands_one_speaker.flac")
 EARSHOT = os.path.abspath(sys.argv[1])
+NOBODY = "microphone=no-such-microphone"
 PATIENCE_S = 120  # a sanitized engine on a busy machine
 
 
@@ -81,6 +82,32 @@ class Temporary(unittest.TestCase):
         return out
 
 
+class Machine(Temporary):
+    """A machine of files: /sys, /dev and /proc below a folder."""
+
+    def file(self, name, text=""):
+        path = os.path.join(self.folder, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def link(self, name, target):
+        path = os.path.join(self.folder, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        os.symlink(os.path.relpath(os.path.join(self.folder, target), os.path.dirname(path)), path)
+
+    def serial(self, tty, device, bus):
+        """A tty on a device of a bus, as the kernel lays them out."""
+        folder = f"sys/devices/{bus}/{device}"
+        self.file(f"{folder}/tty/{tty}/dev", "4:64\n")
+        self.file(f"sys/bus/{bus}/x")
+        self.link(f"{folder}/subsystem", f"sys/bus/{bus}")
+        self.link(f"sys/bus/{bus}/devices/{device}", folder)
+        self.link(f"{folder}/tty/{tty}/device", folder)
+        self.link(f"sys/class/tty/{tty}", f"{folder}/tty/{tty}")
+        self.file(f"dev/{tty}")
+
+
 def become_nobody():
     """For preexec_fn: root may read and lock everything, so those tests run as somebody else."""
     if os.geteuid() == 0:
@@ -88,10 +115,20 @@ def become_nobody():
         os.setuid(65534)
 
 
+def limit_locked_memory(byte_count=65536):
+    """For preexec_fn: a limit, which root may pass."""
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, (byte_count, byte_count))
+
+
+def locked_memory(byte_count):
+    """For preexec_fn: whoever runs it may lock so much."""
+    limit_locked_memory(byte_count)
+    become_nobody()  # root passes any limit
+
+
 def little_locked_memory():
     """For preexec_fn: whoever runs it may lock 64 KiB."""
-    resource.setrlimit(resource.RLIMIT_MEMLOCK, (65536, 65536))
-    become_nobody()  # root passes any limit
+    locked_memory(65536)
 
 
 FLAC_SAMPLES = {}

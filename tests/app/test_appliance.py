@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""The appliance's commands as people run them: config, devices, doctor, listen and journal.
+"""The appliance's commands as people run them: config, listen and journal.
 
 No test hears a real microphone: the name that they ask for is nobody's."""
+import array
+import fcntl
 import json
 import os
 import signal
@@ -9,25 +11,39 @@ import socket
 import subprocess
 import sys
 import time
+import tty
 import unittest
 
 sys.dont_write_bytecode = True
-from command_line import (EARSHOT, PATIENCE_S, Temporary, earshot,  # noqa: E402
+from command_line import (EARSHOT, NOBODY, PATIENCE_S, Temporary, earshot,  # noqa: E402
                           little_locked_memory, main)
 
-NOBODY = "microphone=no-such-microphone"
+TIOCGEXCL = 0x80045440
+
+
+def crc32c(data):
+    """As a slot of the journal carries it."""
+    crc = 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
 
 
 class Listening:
     """An `earshot listen` that runs, with a service manager's socket."""
 
-    def __init__(self, folder, *settings, error=subprocess.PIPE):
+    def __init__(self, folder, *settings, config=None, error=subprocess.PIPE):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         path = os.path.join(folder, "notify")
+        if os.path.exists(path):
+            os.unlink(path)
         self.socket.bind(path)
         self.socket.settimeout(PATIENCE_S)
-        arguments = [EARSHOT, "listen"]
-        for setting in (NOBODY, "backend=cpu", "threads=1", *settings):
+        arguments = [EARSHOT, "listen"] + (["--config", config] if config else [])
+        own = () if config else (NOBODY, "backend=cpu", "threads=1")
+        for setting in (*own, *settings):
             arguments += ["--set", setting]
         self.process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=error,
@@ -61,7 +77,7 @@ class ListenTest(Temporary):
         self.assertIn("no-mic", running.wait_for("STATUS="))
         code, out, err = running.end(signal.SIGTERM)
         self.assertEqual((code, out), (0, ""))
-        self.assertIn("earshot: warning: microphone: ", err)
+        self.assertIn("earshot: warning: --set microphone: ", err)
         self.assertIn("no-such-microphone", err)
         self.assertIn("earshot: uart: the transcript goes to /dev/pts/", err)
 
@@ -116,13 +132,75 @@ class ListenTest(Temporary):
         self.assertEqual((code, out), (130, ""))
         told = [line for line in err.splitlines() if "no-such-line" in line]
         self.assertEqual(len(told), 1, err)
-        self.assertRegex(told[0], r"^earshot: warning: uart: .*no-such-line: is not there; plug ")
+        self.assertRegex(told[0],
+                         r"^earshot: warning: --set uart: .*no-such-line: is not there; plug ")
 
     def test_a_bad_configuration_names_file_and_line(self):
         path = self.path("a.conf", b"# x\nbaud = fast\n")
         self.refused(2, "listen", "--config", path, says=(f"{path}:2: baud: ", "give bits"))
-        self.refused(2, "listen", "--set", "led=7", "--set", "board=host", says="led = ")
+        self.refused(2, "listen", "--set", "led=7", "--set", "board=host", says="--set led: pin 7")
         self.refused(3, "listen", "--config", self.path("none"), says="`earshot config` prints")
+
+    def test_what_the_machine_lacks_is_blamed_on_the_line_that_asks_for_it(self):
+        thor = "board = thor-128gb"
+        for line, code, says in (
+                ("board = orin", 2, "board: \"orin\" is not known; give auto, host, orin-nano-4gb"),
+                ("led = 7", 2, "led: pin 7: "),
+                ("step_led = 7", 2, "step_led: pin 7: "),
+                ("mute = x", 2, "mute: pin x: "),
+                ("led = nochip:7", 4, "led: gpio nochip: "),
+                ("step_led = nochip:7", 4, "step_led: gpio nochip: "),
+                ("mute = nochip:7", 4, "mute: gpio nochip: "),
+                ("model = /nonexist", 3, "model: /nonexist/params.json: "),
+                ("backend = cuda", 4, "backend: "),
+                ("kv_window = 1000000", 2, "kv_window: "),
+                ("uart = ../x", 2, "uart: uart \"../x\": is no device; "),
+                (f"{thor}\nuart = board", 2, "uart: which port the header of thor-128gb (Jetson "
+                 "AGX Thor 128 GB) has is not known; give a path or an address"),
+        ):
+            if line.startswith("backend") and b"es_cuda" in open(EARSHOT, "rb").read():
+                continue  # this build may have a GPU
+            board = "" if "board" in line else "board = host\n"
+            path = self.path("a.conf", f"# x\n{board}{line}\n".encode())
+            number = 2 + board.count("\n") + line.count("\n")
+            with self.subTest(line):
+                self.refused(code, "listen", "--config", path,
+                             says=f"{path}:{number}: {says}")
+
+    def test_what_may_come_later_is_told_with_its_line_as_well(self):
+        path = self.path("a.conf", b"microphone = no-such-microphone\nuart = /dev/no-such-line\n"
+                         b"journal = /no/such/folder/journal\nbackend = cpu\n")
+        running = Listening(self.folder, "threads=1", config=path)
+        self.addCleanup(running.process.kill)
+        running.wait_for("STATUS=")
+        code, _, err = running.end(signal.SIGTERM)
+        self.assertEqual(code, 0)
+        self.assertIn(f"{path}:1: microphone: sound card", err)
+        self.assertNotIn("warning: uart: ", err)  # nor any without its line
+        self.assertRegex(err, f"no journal is kept[a-z ]*: {path}:3: journal: /no/such/folder/jou")
+
+    def test_one_adapter_with_a_jumper_is_shared_with_who_reads_it(self):
+        for shared, expected in (("on", 0), ("off", 1)):
+            master, slave = os.openpty()
+            self.addCleanup(os.close, master)
+            self.addCleanup(os.close, slave)
+            os.set_blocking(slave, False)
+            running = self.listening(f"uart={os.ttyname(slave)}", f"uart_shared={shared}")
+            seen = b""
+            while b"no-mic" not in seen:
+                seen += os.read(master, 4096)
+            exclusive = array.array("i", [-1])
+            fcntl.ioctl(slave, TIOCGEXCL, exclusive)
+            self.assertEqual(exclusive[0], expected)
+            # What the jumper brings back, and what is typed, is there for the other program alone.
+            tty.setraw(slave)
+            os.write(master, b"typed")
+            running.wait_for("STATUS=")
+            self.assertEqual(os.read(slave, 4096), b"typed")
+            code, _, err = running.end(signal.SIGTERM)
+            self.assertEqual(code, 0)
+            if shared == "on":  # whoever shares a line is no news
+                self.assertNotIn("has it open, too", err)
 
     def test_a_journal_is_kept_for_its_owner_alone_and_is_printed(self):
         path = self.path("journal")
@@ -140,6 +218,24 @@ class ListenTest(Temporary):
         self.assertEqual(len({event["boot"] for event in events}), 1)
         self.refused(3, "journal", self.path("none"), says="none")
         self.refused(2, "journal", says="no journal is named")
+
+    def test_what_a_journal_holds_cannot_drive_the_terminal(self):
+        path = self.path("journal")
+        running = self.listening(f"journal={path}", "journal_mib=1")
+        running.wait_for("STATUS=")
+        self.assertEqual(running.end(signal.SIGTERM)[0], 0)
+        with open(path, "rb") as file:
+            content = bytearray(file.read())
+        at = content.index(b"no-mic")
+        content[at:at + 6] = b"\x1b[31mX"
+        slot = 4096 + (at - 4096) // 128 * 128
+        content[slot:slot + 4] = crc32c(content[slot + 4:slot + 128]).to_bytes(4, "little")
+        with open(path, "wb") as file:
+            file.write(content)
+        code, out, _ = earshot("journal", path)
+        self.assertEqual(code, 0)
+        self.assertIn("?[31mX", out)
+        self.assertNotIn("\x1b", out)
 
     def test_a_journal_that_cannot_be_made_costs_no_transcript(self):
         running = self.listening(f"journal={self.folder}/no/such/folder/journal")
@@ -185,93 +281,6 @@ class ConfigTest(Temporary):
         self.assertEqual(code, 0)
         self.assertIn("\nbaud = 57600\n", changed)
         self.refused(2, "config", "--set", "buad=1", says=("buad: is no key",))
-
-
-class Machine(Temporary):
-    """A machine of files: /sys, /dev and /proc below a folder."""
-
-    def file(self, name, text=""):
-        path = os.path.join(self.folder, name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
-
-    def link(self, name, target):
-        path = os.path.join(self.folder, name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        os.symlink(os.path.relpath(os.path.join(self.folder, target), os.path.dirname(path)), path)
-
-    def serial(self, tty, device, bus):
-        """A tty on a device of a bus, as the kernel lays them out."""
-        folder = f"sys/devices/{bus}/{device}"
-        self.file(f"{folder}/tty/{tty}/dev", "4:64\n")
-        self.file(f"sys/bus/{bus}/x")
-        self.link(f"{folder}/subsystem", f"sys/bus/{bus}")
-        self.link(f"sys/bus/{bus}/devices/{device}", folder)
-        self.link(f"{folder}/tty/{tty}/device", folder)
-        self.link(f"sys/class/tty/{tty}", f"{folder}/tty/{tty}")
-        self.file(f"dev/{tty}")
-
-
-class DevicesTest(Machine):
-    def test_lines_are_named_by_addresses_that_stay_the_same(self):
-        self.serial("ttyTHS1", "3100000.serial", "platform")
-        self.serial("ttyUSB0", "1-2:1.0", "usb")
-        self.file("sys/class/tty/ttyS5/device/x")
-        self.file("sys/class/tty/ttyS5/type", "0\n")
-        self.file("sys/class/tty/tty1/dev", "4:1\n")
-        code, out, _ = earshot("devices", "--root", self.folder)
-        self.assertEqual(code, 0)
-        lines = [line.split() for line in out.splitlines() if "uart = " in line]
-        self.assertIn(["uart", "=", "3100000.serial", "/dev/ttyTHS1"], lines)
-        self.assertIn(["uart", "=", "1-2:1.0", "/dev/ttyUSB0"], lines)
-        self.assertNotIn("ttyS5", out)  # prepared by the kernel, and no hardware
-        self.assertNotIn("tty1", out)
-
-    def test_the_board_and_its_pins_come_from_the_devicetree(self):
-        self.file("proc/device-tree/compatible",
-                  "nvidia,p3768-0000+p3767-0003\0nvidia,p3767-0003\0nvidia,tegra234\0")
-        code, out, _ = earshot("devices", "--root", self.folder)
-        self.assertEqual(code, 0)
-        self.assertIn("board = orin-nano-8gb", out)
-        self.assertIn("3100000.serial", out)
-        self.assertIn("pins for led, step_led and mute: 7 ", out)
-
-
-class DoctorTest(Machine):
-    def doctor(self, *settings):
-        arguments = ["doctor", "--root", self.folder]
-        for setting in (NOBODY, "backend=cpu", "threads=1", *settings):
-            arguments += ["--set", setting]
-        code, out, err = earshot(*arguments)
-        lines = dict(reversed(line.split(None, 1)) for line in out.splitlines())
-        return code, {text.split(":")[0]: (word, text) for text, word in lines.items()}, err
-
-    def test_each_check_is_a_line_and_one_that_fails_is_the_exit_code(self):
-        code, lines, err = self.doctor()
-        self.assertEqual(code, 1)
-        self.assertEqual(lines["microphone"][0], "FAIL")
-        for name in ("configuration", "board", "led", "mute", "uart", "journal", "model", "engine"):
-            self.assertEqual(lines[name][0], "ok", lines)
-        self.assertIn("1 of ", err)
-
-    def test_what_is_missing_has_its_remedy(self):
-        code, lines, _ = self.doctor("uart=/dev/no-such-line", "led=nochip:7", "mute=x",
-                                     f"journal={self.folder}/none/journal", "model=/none")
-        self.assertEqual(code, 1)
-        for name in ("uart", "led", "mute", "journal", "model"):
-            self.assertEqual(lines[name][0], "FAIL", lines)
-            self.assertIn(";", lines[name][1])
-
-    def test_the_power_mode_of_a_module_has_its_line(self):
-        self.file("proc/device-tree/compatible",
-                  "nvidia,p3768-0000+p3767-0003\0nvidia,p3767-0003\0nvidia,tegra234\0")
-        _, lines, _ = self.doctor("uart=pty")
-        self.assertEqual(lines["board"][1], "board: orin-nano-8gb (Jetson Orin Nano 8 GB)")
-        self.assertIn("power mode", lines)
-
-    def test_a_configuration_that_is_wrong_ends_it(self):
-        self.refused(2, "doctor", "--set", "baud=fast", says="--set baud: ")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 #include "app/config.h"
 
 #include "app/config_keys.h"
+#include "board/board.h"
 #include "platform/log.h"
 #include "tests/support/test.h"
 
@@ -145,6 +146,45 @@ ES_TEST("--set counts after the file, and the last one wins") {
     ES_EXPECT_CONTAINS(error.text, "--set baud: \"slow\" will not do");
 }
 
+ES_TEST("a value that turns out to be wrong later is blamed on its line, or on --set") {
+    ES_EXPECT_EQ(read_text("# x\n\nled = 7\nmute = 11\n"), ES_OK);
+    ES_EXPECT_EQ(es_config_set(&config, "mute=12", &error), ES_OK);
+    (void)es_fail(&error, ES_ERR_HARDWARE, "pin 7: is taken; free it");
+    ES_EXPECT_EQ(es_config_blame(&config, "led", ES_ERR_HARDWARE, &error), ES_ERR_HARDWARE);
+    ES_EXPECT_TEXT(error.text, "a.conf:3: led: pin 7: is taken; free it");
+    (void)es_fail(&error, ES_ERR_USAGE, "pin 12");
+    ES_EXPECT_EQ(es_config_blame(&config, "mute", ES_ERR_USAGE, &error), ES_ERR_USAGE);
+    ES_EXPECT_TEXT(error.text, "--set mute: pin 12");
+    (void)es_fail(&error, ES_ERR_USAGE, "pty");
+    ES_EXPECT_EQ(es_config_blame(&config, "uart", ES_OK, &error), ES_OK);
+    ES_EXPECT_TEXT(error.text, "pty");
+    ES_EXPECT_EQ(es_config_blame(&config, "uart", ES_ERR_USAGE, &error), ES_ERR_USAGE);
+    ES_EXPECT_TEXT(error.text, "uart: pty"); /* a default stands in no file */
+}
+
+ES_TEST("of a path that is too long for a line its end is kept") {
+    char name[300];
+    char origin[200];
+    memset(name, 'd', sizeof name);
+    snprintf(name + 200, sizeof name - 200, "/etc/earshot.conf");
+    FILE *file = fmemopen((void *)(uintptr_t) "baud = 9600\n", 12, "r");
+    ES_EXPECT(file != NULL);
+    es_config_defaults(&config);
+    ES_EXPECT_EQ(es_config_read_stream(&config, file, name, &error), ES_OK);
+    (void)fclose(file);
+    es_config_origin(&config, "baud", origin, sizeof origin);
+    ES_EXPECT(strlen(origin) < ES_CONFIG_ORIGIN_BYTES + 10u);
+    ES_EXPECT(strncmp(origin, "...ddd", 6) == 0);
+    ES_EXPECT_CONTAINS(origin, "ddd/etc/earshot.conf:1: baud");
+}
+
+ES_TEST("the sample names every board that `board` takes") {
+    es_config_defaults(&config);
+    for (uint32_t i = 0; es_board_at(i) != NULL; i++) {
+        ES_EXPECT_CONTAINS(printed(), es_board_at(i)->name);
+    }
+}
+
 /* Another value than the default, of the right kind. */
 static void other_value(const struct es_config_key *key, char *value, size_t value_bytes) {
     switch (key->kind) {
@@ -179,7 +219,7 @@ ES_TEST("what is printed reads back as the same configuration, for every key and
         static char copy[sizeof text];
         strcpy(copy, printed());
         ES_EXPECT_EQ(read_text(copy), ES_OK);
-        ES_EXPECT(memcmp(&config, &asked, sizeof config) == 0);
+        ES_EXPECT(memcmp(&config, &asked, offsetof(struct es_config, origins)) == 0);
         snprintf(setting, sizeof setting, "\n%s = %s\n", es_config_keys[i].name, value);
         ES_EXPECT_CONTAINS(copy, setting);
     }

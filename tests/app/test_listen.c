@@ -128,6 +128,13 @@ ES_TEST("what is said comes out of the serial line, and the manager is told READ
     es_test_note("STATUS=%s", rig.first_status);
 }
 
+ES_TEST("which microphone auto chose, and which others there are, is said once") {
+    (void)appliance();
+    es_appliance_rig_run(&rig, 2000);
+    ES_EXPECT_EQ(count_of(rig.text, "hw:CARD=Fake (index 0)"), 1);
+    ES_EXPECT_EQ(count_of(rig.text, "chosen by auto; other microphones here: PCH, APE"), 1);
+}
+
 ES_TEST("a pause of any length never restarts the stream, and words come after it") {
     (void)appliance();
     uint64_t steps = rig.appliance.live_report.step_count;

@@ -23,7 +23,9 @@ static void configure(void) {
     (void)snprintf(path, sizeof path, "%s/asound.conf", es_test_directory());
     (void)snprintf(text, sizeof text,
                    "pcm.recording { type file slave.pcm quiet file /dev/null infile \"%s\" "
-                   "format raw }\npcm.quiet { type null }\n",
+                   "format raw }\npcm.quiet { type null }\n"
+                   "pcm.mono { type multi slaves.a { pcm quiet channels 1 } "
+                   "bindings.0 { slave a channel 0 } }\n",
                    raw);
     for (uint32_t i = 0; i < FRAME_COUNT; i++) {
         recording[i] = (int32_t)(i * 300007u * 256u);
@@ -90,6 +92,23 @@ ES_TEST("what is wanted is given, or refused with what there is") {
     const struct es_card_want many = {.name = "recording", .channel_count = 1000};
     ES_EXPECT_EQ(open_card(&many), ES_CARD_UNUSABLE);
     ES_EXPECT_CONTAINS(error.text, "1000 channels");
+}
+
+ES_TEST("channel 2 of a card is heard: as many channels as that are asked for") {
+    struct es_card_want want = {.name = "recording", .channel_count_min = 2};
+    ES_EXPECT_EQ(open_card(&want), ES_CARD_OK);
+    ES_EXPECT_EQ(setup.channel_count, 2);
+    card->ops->close(card);
+    want.channel_count_min = 1;
+    ES_EXPECT_EQ(open_card(&want), ES_CARD_OK);
+    ES_EXPECT_EQ(setup.channel_count, 1);
+    card->ops->close(card);
+}
+
+ES_TEST("a channel that a card does not have is refused with those that it has") {
+    const struct es_card_want want = {.name = "mono", .channel_count_min = 3};
+    ES_EXPECT_EQ(open_card(&want), ES_CARD_UNUSABLE);
+    ES_EXPECT_CONTAINS(error.text, "channel 3 is wanted and it has 1; give 1 to 1, or 0 for all");
 }
 
 ES_TEST("a card that nothing has is absent, by its name, with the remedy, and on no other stream") {

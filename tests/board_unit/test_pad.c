@@ -53,5 +53,11 @@ ES_TEST("what debugfs does not say is not known, and no claim is made") {
         ES_EXPECT_EQ(es_pad_state(root_with_pads(), unknown[i], &note), ES_PAD_UNKNOWN);
         ES_EXPECT_TEXT(note.text, "");
     }
-    ES_EXPECT_EQ(es_pad_state("/nowhere", "PAC.06", &note), ES_PAD_UNKNOWN);
+    ES_EXPECT_EQ(es_pad_state("/nowhere", "GPIO17", &note), ES_PAD_UNKNOWN);
+}
+
+ES_TEST("a Tegra's pad that debugfs hides is told from one that is open") {
+    struct es_error note;
+    ES_EXPECT_EQ(es_pad_state("/nowhere", "PAC.06", &note), ES_PAD_HIDDEN);
+    ES_EXPECT_TEXT(note.text, "");
 }

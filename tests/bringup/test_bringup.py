@@ -7,6 +7,7 @@ The corpora are made here: words cut out of the bundled recordings, a speech, an
 """
 import csv
 import importlib.util
+import hashlib
 import json
 import os
 import subprocess
@@ -113,6 +114,11 @@ class Smoke(unittest.TestCase):
                 with open(os.path.join(model, name), "rb") as made, \
                         open(os.path.join(MODEL, name), "rb") as shipped:
                     self.assertEqual(made.read(), shipped.read())
+            with open(os.path.join(model, "SHA256SUMS"), encoding="utf-8") as sums:
+                listed = dict(reversed(line.split("  ")) for line in sums.read().splitlines())
+            for name in ("consolidated.safetensors", "params.json", "tekken.json"):
+                with open(os.path.join(model, name), "rb") as made:
+                    self.assertEqual(listed[name], hashlib.sha256(made.read()).hexdigest())
             lines = earshot("--model", model, "--format", "tokens", SPEECH).splitlines()
             self.assertEqual(len(lines), 11 * 12.5 // 1 + 1 + 11)
 

@@ -38,7 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
     es_config_print(&config, put, sink);
     (void)fclose(sink);
     if (read_bytes(&again, printed, strlen(printed), &error) != ES_OK ||
-        memcmp(&config, &again, sizeof config) != 0) {
+        memcmp(&config, &again, offsetof(struct es_config, origins)) != 0) {
         abort();
     }
     return 0;

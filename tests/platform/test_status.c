@@ -14,6 +14,12 @@ ES_TEST("a failure without a place for its text still returns the status") {
     ES_EXPECT_EQ(es_fail(NULL, ES_ERR_OUTPUT, "%s", "gone"), ES_ERR_OUTPUT);
 }
 
+ES_TEST("the control characters beyond ASCII, in their UTF-8 form, cannot either") {
+    struct es_error error;
+    es_fail(&error, ES_ERR_INPUT, "%s", "a\xc2\x9b[2J b\xc2\x80 \xc2\xa0 \xc3\xa9");
+    ES_EXPECT_TEXT(error.text, "a??[2J b?? \xc2\xa0 \xc3\xa9");
+}
+
 ES_TEST("control characters of an argument cannot reach the terminal") {
     struct es_error error;
     es_fail(&error, ES_ERR_INPUT, "%s: is empty", "\x1b[2J\r\n\t\x7f name");

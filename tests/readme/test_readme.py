@@ -17,6 +17,9 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROGRAM = "build/release/earshot"
 BOARD = "tests/board/virtual"
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(ROOT, "tools", "bringup"))
+from words import WORDS  # noqa: E402
 
 
 def examples():
@@ -25,6 +28,12 @@ def examples():
         for block in re.findall(r"^```console\n(.*?)^```", file.read(), re.DOTALL | re.MULTILINE):
             for command, output in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE):
                 yield command, output
+
+
+def what_to_say():
+    """The README's paragraph for whoever stands before a microphone for the first time."""
+    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
+        return file.read().split("**What to say.**")[1].split("\n\n")[0]
 
 
 def matches(expected, text):
@@ -82,6 +91,9 @@ def checks(earshot):
         wrong = [path for path, words in tests if not is_test(path, words)]
         yield (f"{complaint}: {len(tests)} tests", len(tests) > 1 and not wrong,
                f"no test of that name in: {', '.join(wrong)}")
+    missing = [word for word in WORDS if not re.search(rf"\b{word}\b", what_to_say())]
+    yield ("the words to say are those of the bundled model", not missing,
+           f"missing: {' '.join(missing)}")
     for library in libraries():
         yield (f"./demo installs {library}", is_installed_by_the_demo(library),
                "is not among house_install_for_build of tools/house.sh")

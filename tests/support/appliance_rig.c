@@ -154,6 +154,8 @@ void es_appliance_rig_open(struct es_appliance_rig *rig,
         }
     }
     struct es_card_setup card = es_fake_setup(setup->rate, 2, ES_SAMPLE_S16);
+    card.is_auto = true;
+    snprintf(card.others, sizeof card.others, "PCH, APE");
     es_paced_card_init(&rig->card, &card);
     rig->card.fake.source = sound;
     listen_to_notify(rig, notify_name, sizeof notify_name);

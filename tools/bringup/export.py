@@ -8,6 +8,7 @@ untrained words that fill the vocabulary to a multiple of 128.
 """
 import argparse
 import base64
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -69,6 +70,13 @@ def tekken():
                            streaming_look_back_ms=52.5, streaming_n_left_pad_tokens=32, chunk_length_s=None))
 
 
+def write_checksums(folder):
+    """SHA256SUMS as coreutils writes it: `earshot doctor` holds the three files to it."""
+    names = ("consolidated.safetensors", "params.json", "tekken.json")
+    lines = [f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
+    (folder / "SHA256SUMS").write_text("".join(lines))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
@@ -79,6 +87,7 @@ def main():
     shutil.copyfile(args.run, args.out / "consolidated.safetensors")
     (args.out / "params.json").write_text(json.dumps(params(run["shape"]), indent=2))
     (args.out / "tekken.json").write_text(json.dumps(tekken(), indent=1))
+    write_checksums(args.out)
     print(f"{args.out}: {run['parameters']} parameters")
 
 

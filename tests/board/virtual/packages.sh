@@ -12,7 +12,7 @@ BOARD_MIRROR=${BOARD_MIRROR:-http://deb.debian.org/debian}
 BOARD_KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 # With everything that they depend on:
 BOARD_LIBRARIES=(libc6-dev libasound2-dev libgpiod-dev libsndfile1-dev libspeexdsp-dev
-    libjansson-dev libinih-dev gpiod busybox-static)
+    libjansson-dev libinih-dev libmd-dev libmd0 gpiod busybox-static)
 # Alone, for what they depend on is not needed here:
 BOARD_TOOLS=(alsa-utils)
 
