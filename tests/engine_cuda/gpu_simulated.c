@@ -8,7 +8,11 @@
 
 enum es_status gpu_open(struct es_cuda *cuda, uint32_t sm_count, struct es_error *error) {
     const struct simt_setup setup = {.sm_count = sm_count};
-    es_test_note("on a simulated GPU: on the CPU, no hardware is tested");
+    static bool is_said;
+    if (!is_said) {
+        es_test_note("all of this program runs on a simulated GPU: on the CPU, not on hardware");
+        is_said = true;
+    }
     return es_cuda_open(cuda, simt_start(&setup), error);
 }
 

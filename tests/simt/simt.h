@@ -10,8 +10,8 @@
  *   - shared memory by ES_SHARED, kernels by ES_KERNEL (engine/cuda/kernel.cuh);
  *   - an instruction that C++ has no word for is a function of engine/cuda/ptx.cuh, with a twin in
  *     tests/simt/include/engine/cuda/ptx.cuh;
- *   - a loop that waits for another block polls with such a function (a twin that reads a flag calls
- *     simt::poll first), with __ldcv, __nanosleep or an atomic: each lets all others run.
+ *   - a loop that waits for another block polls with such a function (a twin that reads a flag
+ *     calls simt::poll first), with __ldcv, __nanosleep or an atomic: each lets all others run.
  *
  * Blocks: sm_count of them, times resident_per_sm, are alive at once and take turns where they wait
  * or poll; a cooperative launch of more is refused. The stream is that of fake_cuda.h: late, in

@@ -296,6 +296,7 @@ static const char *get_error_name(cudaError_t error) {
     return error == cudaErrorMemoryAllocation ? "cudaErrorMemoryAllocation"
            : error == cudaErrorIllegalAddress ? "cudaErrorIllegalAddress"
            : error == cudaErrorUnknown        ? "cudaErrorUnknown"
+           : error == cudaErrorLaunchFailure  ? "cudaErrorLaunchFailure"
                                               : "cudaErrorOfAKind";
 }
 
