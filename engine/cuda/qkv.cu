@@ -133,7 +133,7 @@ struct qkv_params {
 template <uint32_t LOAD_COUNT, bool IS_RAGGED>
 __global__ static void __launch_bounds__(ES_LINEAR_THREADS, 2)
     qkv_rows(const __grid_constant__ struct qkv_params params) {
-    __shared__ struct qkv_slots rows;
+    ES_SHARED(struct qkv_slots, rows);
     struct qkv_map map = params.map;
     map.rows = &rows;
     es_linear_run<LOAD_COUNT, IS_RAGGED>(params.job, map);
