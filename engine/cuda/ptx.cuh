@@ -89,6 +89,117 @@ __device__ __forceinline__ void es_ptx_wait_dependency() {
 #endif
 }
 
+/* -- barriers in shared memory (mbarrier): 8 bytes, aligned so ---------------------------------- */
+
+__device__ __forceinline__ uint32_t es_ptx_shared(const void *memory) {
+    return (uint32_t)__cvta_generic_to_shared(memory);
+}
+
+/* What another warp of the block may have changed just now. */
+__device__ __forceinline__ uint32_t es_ptx_shared_peek(const uint32_t *memory) {
+    uint32_t value;
+    asm volatile("ld.volatile.shared.u32 %0, [%1];"
+                 : "=r"(value)
+                 : "r"(es_ptx_shared(memory))
+                 : "memory");
+    return value;
+}
+
+/* A phase ends after `count` arrivals (and the bytes that they announced). */
+__device__ __forceinline__ void es_ptx_mbarrier_init(uint64_t *barrier, uint32_t count) {
+    asm volatile("mbarrier.init.shared.b64 [%0], %1;" ::"r"(es_ptx_shared(barrier)), "r"(count)
+                 : "memory");
+}
+
+/* Before bulk copies use barriers that were made by this thread; then __syncthreads. */
+__device__ __forceinline__ void es_ptx_mbarrier_publish() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+    asm volatile("fence.proxy.async;" ::: "memory");
+#endif
+}
+
+__device__ __forceinline__ void es_ptx_mbarrier_arrive(uint64_t *barrier) {
+    asm volatile("{ .reg .b64 state; mbarrier.arrive.shared.b64 state, [%0]; }" ::"r"(
+                     es_ptx_shared(barrier))
+                 : "memory");
+}
+
+/* Arrives when all copies of this thread so far (es_ptx_cp_async) are there. */
+__device__ __forceinline__ void es_ptx_mbarrier_arrive_copies(uint64_t *barrier) {
+    asm volatile("cp.async.mbarrier.arrive.noinc.shared.b64 [%0];" ::"r"(es_ptx_shared(barrier))
+                 : "memory");
+}
+
+/* True when the phase of that parity has ended; waits a moment for it. */
+__device__ __forceinline__ bool es_ptx_mbarrier_test(uint64_t *barrier, uint32_t parity) {
+    uint32_t is_over;
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    asm volatile("{ .reg .pred over; mbarrier.try_wait.parity.shared.b64 over, [%1], %2; "
+                 "selp.u32 %0, 1, 0, over; }"
+                 : "=r"(is_over)
+                 : "r"(es_ptx_shared(barrier)), "r"(parity)
+                 : "memory");
+#else
+    asm volatile("{ .reg .pred over; mbarrier.test_wait.parity.shared.b64 over, [%1], %2; "
+                 "selp.u32 %0, 1, 0, over; }"
+                 : "=r"(is_over)
+                 : "r"(es_ptx_shared(barrier)), "r"(parity)
+                 : "memory");
+#endif
+    return is_over != 0;
+}
+
+/* -- bulk copies: from compute capability 9.0 on ------------------------------------------------- */
+
+__device__ __forceinline__ bool es_ptx_has_bulk_copies() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    return true;
+#else
+    return false;
+#endif
+}
+
+/* Arrives, and announces so many bytes of bulk copies. */
+__device__ __forceinline__ void es_ptx_mbarrier_expect(uint64_t *barrier, uint32_t bytes) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    asm volatile("{ .reg .b64 state; mbarrier.arrive.expect_tx.shared.b64 state, [%0], %1; }" ::"r"(
+                     es_ptx_shared(barrier)),
+                 "r"(bytes)
+                 : "memory");
+#endif
+}
+
+/* A multiple of 16 bytes, both sides aligned to 16, by one thread. */
+__device__ __forceinline__ void es_ptx_copy_bulk(void *to, const void *from, uint32_t bytes,
+                                                 uint64_t *barrier) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], "
+                 "%2, [%3];" ::"r"(es_ptx_shared(to)),
+                 "l"(from), "r"(bytes), "r"(es_ptx_shared(barrier))
+                 : "memory");
+#endif
+}
+
+/* -- between blocks ------------------------------------------------------------------------------ */
+
+/* What this thread, and those it has met at a barrier, wrote before is seen by whoever reads the sum
+ * with es_ptx_load_acquire. */
+__device__ __forceinline__ uint64_t es_ptx_add_release(uint64_t *to, uint64_t more) {
+    uint64_t before;
+    asm volatile("atom.add.acq_rel.gpu.global.u64 %0, [%1], %2;"
+                 : "=l"(before)
+                 : "l"(to), "l"(more)
+                 : "memory");
+    return before;
+}
+
+__device__ __forceinline__ uint64_t es_ptx_load_acquire(const uint64_t *from) {
+    uint64_t value;
+    asm volatile("ld.acquire.gpu.global.u64 %0, [%1];" : "=l"(value) : "l"(from) : "memory");
+    return value;
+}
+
 /* -- the rest ----------------------------------------------------------------------------------- */
 
 /* 16 bytes that pass once, around L1. */
