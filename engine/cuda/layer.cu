@@ -24,6 +24,7 @@
 #define RING_DEPTH_MAX 28u
 #define CHUNKS_PER_BLOCK (ES_RING_COLUMNS / ES_LINEAR_CHUNK)
 
+static_assert(ES_CUDA_LAYER_ROWS_MAX == ES_LINEAR_ROW_COUNT_MAX, "one pass");
 static_assert(CONSUMER_THREADS == ES_LINEAR_THREADS, "es_linear_stage_x counts on it");
 static_assert(ES_RING_ROWS == ES_LINEAR_UNIT_ROWS, "a block is of one unit");
 static_assert(PART_SLOTS >= CONSUMER_WARPS + RING_DEPTH_MAX + BLOCKS_PER_UNIT_MAX,
@@ -315,7 +316,7 @@ enum es_status es_cuda_layer(const struct es_cuda_ops *ops, const struct es_cuda
                              struct es_error *error) {
     static const struct es_cuda_kernel kernel = ES_KERNEL("layer", layer_rows);
     const uint32_t row_count = op->output.row_count;
-    ES_ASSERT(row_count >= 1 && row_count <= ES_LINEAR_ROW_COUNT_MAX);
+    ES_ASSERT(row_count >= 1 && row_count <= ES_CUDA_LAYER_ROWS_MAX);
     ES_ASSERT(op->gate.row_count == row_count && op->down.row_count == row_count);
     ES_ASSERT(op->next == NULL || op->next->row_count == row_count);
     struct params p = {};

@@ -27,6 +27,7 @@ extern "C" {
 #endif
 
 #define ES_CUDA_FEW_ROWS_MAX 16u /* conv0 of two positions */
+#define ES_CUDA_LAYER_ROWS_MAX 8u
 #define ES_CUDA_EMBEDDING_BLOCK_COUNT_MAX 16u
 
 /* Flags that kernels raise in es_cuda_stream_state.flags; they come back with the token. */
@@ -77,12 +78,13 @@ struct es_cuda_ops {
     void *blas;                         /* cublasLtHandle_t */
     void *blas_workspace;               /* device */
     size_t blas_workspace_bytes;
-    void *plans;       /* algorithms chosen at warm-up (gemm.h) */
-    float *partials;   /* device: split attention, es_cuda_attention_scratch_bytes */
-    uint32_t *tickets; /* device, zero between launches: "last block done" counters */
+    void *plans;        /* algorithms chosen at warm-up (gemm.h) */
+    float *partials;    /* device: split attention, es_cuda_attention_scratch_bytes */
+    uint32_t *tickets;  /* device, zero between launches: "last block done" counters */
     uint64_t *arrivals; /* device, zero at boot: where the blocks of a layer meet (layer.cu) */
-    uint16_t *split;   /* device bf16: [2 * many_row_count_max, widest in_dim], see gemm.h */
-    float *products;   /* device: [2 * many_row_count_max, widest out_dim sum] */
+    bool joins_layers;  /* es_backend_config's */
+    uint16_t *split;    /* device bf16: [2 * many_row_count_max, widest in_dim], see gemm.h */
+    float *products;    /* device: [2 * many_row_count_max, widest out_dim sum] */
     uint32_t many_row_count_max; /* rows that `split` and `products` hold; 0: few rows alone */
 };
 

@@ -108,30 +108,29 @@ static void bind(const struct layer_rig *rig, struct es_cuda_layer *op, struct e
                                 .values = rig->device.values,
                                 .head_stride = HEAD_STRIDE,
                                 .slot_count = SLOT_COUNT};
-    *op = (struct es_cuda_layer){
-        .output = {.x = rig->device_attended,
-                   .x_row_floats = q_dim_of(shape),
-                   .row_count = shape->row_count,
-                   .w = &rig->wo.matrix,
-                   .bias = shape->has_biases ? rig->o_bias : NULL,
-                   .is_added = true,
-                   .y = rig->device.x},
-        .gate = {.x = rig->device.x,
-                 .norm = rig->norm,
-                 .ada = shape->has_ada ? rig->ada : NULL,
-                 .norm_eps = 1e-5f,
-                 .row_count = shape->row_count,
-                 .w1 = &rig->w1.matrix,
-                 .w3 = &rig->w3.matrix,
-                 .out = rig->device.hidden},
-        .down = {.x = rig->device.hidden,
-                 .x_row_floats = shape->hidden_dim,
-                 .row_count = shape->row_count,
-                 .w = &rig->w2.matrix,
-                 .bias = shape->has_biases ? rig->o_bias : NULL,
-                 .is_added = true,
-                 .y = rig->device.x},
-        .next = shape->has_next ? qkv : NULL};
+    *op = (struct es_cuda_layer){.output = {.x = rig->device_attended,
+                                            .x_row_floats = q_dim_of(shape),
+                                            .row_count = shape->row_count,
+                                            .w = &rig->wo.matrix,
+                                            .bias = shape->has_biases ? rig->o_bias : NULL,
+                                            .is_added = true,
+                                            .y = rig->device.x},
+                                 .gate = {.x = rig->device.x,
+                                          .norm = rig->norm,
+                                          .ada = shape->has_ada ? rig->ada : NULL,
+                                          .norm_eps = 1e-5f,
+                                          .row_count = shape->row_count,
+                                          .w1 = &rig->w1.matrix,
+                                          .w3 = &rig->w3.matrix,
+                                          .out = rig->device.hidden},
+                                 .down = {.x = rig->device.hidden,
+                                          .x_row_floats = shape->hidden_dim,
+                                          .row_count = shape->row_count,
+                                          .w = &rig->w2.matrix,
+                                          .bias = shape->has_biases ? rig->o_bias : NULL,
+                                          .is_added = true,
+                                          .y = rig->device.x},
+                                 .next = shape->has_next ? qkv : NULL};
 }
 
 static enum es_status run_apart(const struct es_cuda_ops *ops, const struct es_cuda_layer *op,
@@ -160,9 +159,8 @@ static struct layer_results run(struct layer_rig *rig, bool is_one) {
     device_rig_ok(es_cuda_fill(rig->ops.cuda, rig->device.q, 0, q_bytes, &error), &error);
     device_rig_ok(es_cuda_fill(rig->ops.cuda, rig->device.keys, 0, ring_bytes, &error), &error);
     device_rig_ok(es_cuda_fill(rig->ops.cuda, rig->device.values, 0, ring_bytes, &error), &error);
-    device_rig_ok(is_one ? es_cuda_layer(&rig->ops, &op, &error)
-                         : run_apart(&rig->ops, &op, &error),
-                  &error);
+    device_rig_ok(
+        is_one ? es_cuda_layer(&rig->ops, &op, &error) : run_apart(&rig->ops, &op, &error), &error);
     struct layer_results host = {.x = malloc(x_bytes),
                                  .q = malloc(q_bytes),
                                  .keys = malloc(ring_bytes),
@@ -214,8 +212,8 @@ static bool is_same(const struct layer_rig *rig, const struct layer_results *a,
 
 /* Widths that are no multiple of anything, of one block of weights, of a whole number and of more. */
 static const struct layer_case cases[] = {
-    {40, 52, 5, 1, 1, true, false, true},    {40, 52, 4, 4, 4, false, true, true},
-    {512, 520, 6, 2, 1, true, false, true},  {640, 1088, 4, 2, 3, true, true, true},
+    {40, 52, 5, 1, 1, true, false, true},     {40, 52, 4, 4, 4, false, true, true},
+    {512, 520, 6, 2, 1, true, false, true},   {640, 1088, 4, 2, 3, true, true, true},
     {300, 1024, 40, 8, 8, true, false, true}, {96, 200, 4, 2, 2, false, true, false},
 };
 #define CASE_COUNT (sizeof cases / sizeof cases[0])
@@ -229,8 +227,8 @@ ES_TEST("one kernel computes what four do") {
         struct layer_results one = run(&rig, true);
         struct layer_results four = run(&rig, false);
         worst = fmax(worst, distance(one.x, four.x, (size_t)cases[i].row_count * cases[i].dim));
-        worst = fmax(worst,
-                     distance(one.q, four.q, (size_t)cases[i].row_count * q_dim_of(&cases[i])));
+        worst =
+            fmax(worst, distance(one.q, four.q, (size_t)cases[i].row_count * q_dim_of(&cases[i])));
         worst_half = fmax(worst_half, half_distance(one.keys, four.keys, halves));
         worst_half = fmax(worst_half, half_distance(one.values, four.values, halves));
         drop(&one);
