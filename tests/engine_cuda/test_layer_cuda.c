@@ -210,7 +210,7 @@ static bool is_same(const struct layer_rig *rig, const struct layer_results *a,
            memcmp(a->values, b->values, ring_bytes_of(shape)) == 0;
 }
 
-/* Widths that are no multiple of anything, of one block of weights, of whole blocks, and of more. */
+/* Widths that are no multiple of anything, of one block of weights, of whole blocks, of more. */
 static const struct layer_case cases[] = {
     {40, 52, 5, 1, 1, true, false, true},     {40, 52, 4, 4, 4, false, true, true},
     {512, 520, 6, 2, 1, true, false, true},   {640, 1088, 4, 2, 3, true, true, true},
