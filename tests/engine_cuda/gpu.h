@@ -13,4 +13,8 @@
 ES_MUST_CHECK enum es_status gpu_open(struct es_cuda *cuda, uint32_t sm_count,
                                       struct es_error *error);
 bool gpu_is_simulated(void);
+
+/* The next one runs its lanes, warps and blocks from the last to the first. Of hardware that cannot
+ * be asked: nothing. */
+void gpu_reverse(void);
 void gpu_expect_real(void);

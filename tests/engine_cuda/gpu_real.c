@@ -9,5 +9,8 @@ bool gpu_is_simulated(void) {
     return false;
 }
 
+void gpu_reverse(void) {
+}
+
 void gpu_expect_real(void) {
 }

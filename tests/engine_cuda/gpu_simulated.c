@@ -6,14 +6,21 @@
 #include <errno.h>
 #include <string.h>
 
+static bool is_reversed; /* the next one */
+
 enum es_status gpu_open(struct es_cuda *cuda, uint32_t sm_count, struct es_error *error) {
-    const struct simt_setup setup = {.sm_count = sm_count};
+    const struct simt_setup setup = {.sm_count = sm_count, .is_backward = is_reversed};
+    is_reversed = false;
     static bool is_said;
     if (!is_said) {
         es_test_note("all of this program runs on a simulated GPU: on the CPU, not on hardware");
         is_said = true;
     }
     return es_cuda_open(cuda, simt_start(&setup), error);
+}
+
+void gpu_reverse(void) {
+    is_reversed = true;
 }
 
 bool gpu_is_simulated(void) {

@@ -20,11 +20,11 @@ static void check_product(enum ptx_kernel_id id) {
         uint32_t n = i * 7u % 16u;
         a_values[i] = 1.0 + n / 16.0;
         a[i] = (uint16_t)(id == PTX_PRODUCT_BF16 ? 0x3f80u + 8u * n : 0x3c00u + 64u * n);
-        if (i < 16 * 8) {
-            n = i * 5u % 16u;
-            b_values[i] = -(1.0 + n / 16.0);
-            b[i] = (uint16_t)(id == PTX_PRODUCT_BF16 ? 0xbf80u + 8u * n : 0xbc00u + 64u * n);
-        }
+    }
+    for (uint32_t i = 0; i < 16 * 8; i++) {
+        uint32_t n = i * 5u % 16u;
+        b_values[i] = -(1.0 + n / 16.0);
+        b[i] = (uint16_t)(id == PTX_PRODUCT_BF16 ? 0xbf80u + 8u * n : 0xbc00u + 64u * n);
     }
     device_rig_open();
     void *a_device = device_rig_put(a, sizeof a);

@@ -11,18 +11,19 @@
 
 namespace simt {
 
-struct options options = {8, 2, false, 1000000};
+struct options options = {8, 2, false, 100000};
 thread *current;
 
 /* What runs now. Blocks are alive from their first thread's begin to their last one's end. */
-static struct {
+struct machine {
     simt::fiber host;
     std::vector<block *> blocks;
     std::vector<block *> spare; /* with their threads' stacks */
     std::vector<grid *> grids;
     uint32_t poll_rounds; /* since a thread ended */
     char failure[1024];
-} machine;
+};
+static machine &machine = *new struct machine(); /* kept until the end, for the leak checker */
 
 static const char dependency[] = "griddepcontrol.wait";
 

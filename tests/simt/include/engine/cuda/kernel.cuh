@@ -13,5 +13,4 @@
     static char name##_key;                                                                        \
     auto &name = *static_cast<simt::same<type> *>(                                                 \
         simt::shared_memory(&name##_key, sizeof(simt::same<type>), bytes))
-#define ES_SHARED_DYNAMIC(type, name)                                                              \
-    type *const name = static_cast<type *>(simt::shared_dynamic())
+#define ES_SHARED_DYNAMIC(type, name) type *const name = static_cast<type *>(simt::shared_dynamic())
