@@ -64,6 +64,8 @@ house_install_for_check() {
     house_install_for_board
     # OpenBLAS is a second opinion in a test; earshot itself does not use it.
     house_install clang clang-format clang-tidy cppcheck shellcheck python3 libopenblas-dev
+    # The threads of the simulated GPU (tests/simt) are its fibers.
+    house_install libboost-context-dev
     # The sanitizers' and libFuzzer's runtime is a package of its own in newer distributions.
     local major package
     major=$(dpkg-query -W -f='${Depends}' clang | sed -n 's/.*clang-\([0-9]\+\).*/\1/p')

@@ -7,6 +7,7 @@
  *        thread reads all that it writes, in ascending order: what it overwrites has been read
  */
 #include "engine/cuda/grid.cuh"
+#include "engine/cuda/kernel.cuh"
 #include "engine/cuda/ops.h"
 #include "platform/assert.h"
 
@@ -41,7 +42,7 @@ __global__ static void __launch_bounds__(THREAD_COUNT)
 
 enum es_status es_cuda_advance(const struct es_cuda_ops *ops, const struct es_cuda_advance *op,
                                struct es_error *error) {
-    static const struct es_cuda_kernel kernel = {(const void *)advance_stream, "advance"};
+    static const struct es_cuda_kernel kernel = ES_KERNEL("advance", advance_stream);
     ES_ASSERT(op->mel_frame_count > 0);
     ES_ASSERT(op->conv0_row_count > 0);
     struct es_cuda_grid grid = {};

@@ -18,6 +18,7 @@
  * The last block of a kv head to finish puts the parts together, in the order of their keys. */
 #include "engine/cuda/attention_step.cuh"
 #include "engine/cuda/grid.cuh"
+#include "engine/cuda/kernel.cuh"
 #include "engine/cuda/many.h"
 #include "engine/cuda/ops.h"
 #include "platform/assert.h"
@@ -91,7 +92,7 @@ __device__ __forceinline__ void store_part(const struct params &p, const float *
 #pragma unroll
         for (uint32_t w = 0; w < WARP_COUNT; w++) {
             const float2 have = warp_sums[w * TILE_ITEMS + item];
-            const float weight = es_exp2(have.x - from);
+            const float weight = es_ptx_ex2(have.x - from);
             const float4 more = *(const float4 *)(warp_out + (w * TILE_ITEMS + item) * HEAD_STRIDE +
                                                   4u * (i % quads));
             out.x = fmaf(weight, more.x, out.x);
@@ -134,7 +135,7 @@ combine(const struct params &p, float2 *weights, uint32_t split_count, size_t fi
         for (uint32_t i = 0; i < 2; i++) {
             const uint32_t split = lane + 32u * i;
             if (split < split_count) {
-                const float weight = es_exp2(have[i].x - largest);
+                const float weight = es_ptx_ex2(have[i].x - largest);
                 weights[item * SPLIT_COUNT_MAX + split] = make_float2(weight, weight * have[i].y);
             }
         }
@@ -247,10 +248,10 @@ __device__ __forceinline__ void run_warp(struct running<HEAD_STRIDE> &run, const
 template <int HEAD_STRIDE>
 __global__ static void __launch_bounds__(THREAD_COUNT)
     attend_few(const __grid_constant__ struct params p) {
-    __shared__ __align__(16) float warp_out[WARP_COUNT * TILE_ITEMS * HEAD_STRIDE];
-    __shared__ float2 warp_sums[WARP_COUNT * TILE_ITEMS];
-    __shared__ float2 weights[TILE_ITEMS * SPLIT_COUNT_MAX];
-    __shared__ bool is_last;
+    ES_SHARED_ALIGNED(16, float[WARP_COUNT * TILE_ITEMS * HEAD_STRIDE], warp_out);
+    ES_SHARED(float2[WARP_COUNT * TILE_ITEMS], warp_sums);
+    ES_SHARED(float2[TILE_ITEMS * SPLIT_COUNT_MAX], weights);
+    ES_SHARED(bool, is_last);
 
     es_grid_release();
     es_grid_wait();
@@ -327,9 +328,9 @@ uint32_t es_cuda_attention_ticket_count(const struct es_stack *stack, uint32_t r
 enum es_status es_cuda_attention(const struct es_cuda_ops *ops, const struct es_cuda_attention *op,
                                  struct es_error *error) {
     static const struct es_cuda_kernel kernels[] = {
-        {(const void *)attend_few<32>, "attention_few<32>"},
-        {(const void *)attend_few<64>, "attention_few<64>"},
-        {(const void *)attend_few<128>, "attention_few<128>"},
+        ES_KERNEL("attention_few<32>", attend_few<32>),
+        ES_KERNEL("attention_few<64>", attend_few<64>),
+        ES_KERNEL("attention_few<128>", attend_few<128>),
     };
     ES_ASSERT(op->row_count >= 1);
     ES_ASSERT(op->window >= 1);

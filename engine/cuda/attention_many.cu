@@ -13,6 +13,7 @@
  * exact zero: the bits of a row depend on its position alone, not on the rows beside it. */
 #include "engine/cuda/f16.cuh"
 #include "engine/cuda/grid.cuh"
+#include "engine/cuda/kernel.cuh"
 #include "engine/cuda/many.h"
 #include "platform/assert.h"
 
@@ -42,39 +43,9 @@ struct span {
     uint32_t base_slot;
 };
 
-/* 16 bytes, or zeros. */
-__device__ __forceinline__ void copy_ahead(uint32_t to, const void *from, bool is_there) {
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from),
-                 "r"(is_there ? 16 : 0)
-                 : "memory");
-}
-
-__device__ __forceinline__ void close_copies() {
-    asm volatile("cp.async.commit_group;" ::: "memory");
-}
-
-/* This thread's copies are there but for those of the last `OPEN` groups. */
-template <int OPEN> __device__ __forceinline__ void await_copies() {
-    asm volatile("cp.async.wait_group %0;" ::"n"(OPEN) : "memory");
-}
-
 /* The half's own barrier; 0 is that of the block. */
 __device__ __forceinline__ void meet_half(uint32_t half) {
-    asm volatile("bar.sync %0, %1;" ::"r"(half + 1u), "n"(HALF_THREADS) : "memory");
-}
-
-__device__ __forceinline__ void load_matrices(uint32_t (&to)[4], uint32_t from) {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
-                 : "r"(from)
-                 : "memory");
-}
-
-__device__ __forceinline__ void load_transposed(uint32_t (&to)[4], uint32_t from) {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
-                 : "r"(from)
-                 : "memory");
+    es_ptx_bar_sync_at<HALF_THREADS>(half + 1u);
 }
 
 template <int HEAD_STRIDE> struct tile {
@@ -105,8 +76,8 @@ __device__ __forceinline__ void fetch_tile(const struct params &p, const struct 
         slot = slot >= p.slot_count ? slot - p.slot_count : slot;
         const size_t from = (size_t)slot * HEAD_STRIDE + 8u * chunk;
         const uint32_t to = stage + tile_type::offset(row, chunk);
-        copy_ahead(to, keys + from, is_there);
-        copy_ahead(to + TILE_HALVES * (uint32_t)sizeof(uint16_t), values + from, is_there);
+        es_ptx_cp_async(to, keys + from, is_there);
+        es_ptx_cp_async(to + TILE_HALVES * (uint32_t)sizeof(uint16_t), values + from, is_there);
     }
 }
 
@@ -132,7 +103,7 @@ __device__ __forceinline__ void score_tile(float (&scores)[tile<HEAD_STRIDE>::KE
         for (int n = 0; n < tile_type::KEYS / 16; n++) {
             uint32_t k[4]; /* keys 0..7 and 8..15, each dims 0..7 and 8..15 */
             const uint32_t key = 16u * (uint32_t)n + (lane >> 4 << 3) + (lane & 7u);
-            load_matrices(k, stage + tile_type::offset(key, 2u * (uint32_t)d + (lane >> 3 & 1u)));
+            es_ptx_ldmatrix(k, stage + tile_type::offset(key, 2u * (uint32_t)d + (lane >> 3 & 1u)));
             es_f16_multiply(scores[2 * n], q[d][0], q[d][1], q[d][2], q[d][3], k[0], k[1]);
             es_f16_multiply(scores[2 * n + 1], q[d][0], q[d][1], q[d][2], q[d][3], k[2], k[3]);
         }
@@ -170,13 +141,13 @@ __device__ __forceinline__ void soften_tile(struct running<HEAD_STRIDE> &run,
         largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, 1));
         largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, 2));
         const float from = largest == -INFINITY ? 0.0f : largest;
-        const float shrink = es_exp2(run.largest[h] - from);
+        const float shrink = es_ptx_ex2(run.largest[h] - from);
         run.largest[h] = largest;
         float sum = 0.0f;
 #pragma unroll
         for (int n = 0; n < TILES; n++) {
-            scores[n][2 * h] = es_exp2(scores[n][2 * h] - from);
-            scores[n][2 * h + 1] = es_exp2(scores[n][2 * h + 1] - from);
+            scores[n][2 * h] = es_ptx_ex2(scores[n][2 * h] - from);
+            scores[n][2 * h + 1] = es_ptx_ex2(scores[n][2 * h + 1] - from);
             sum += scores[n][2 * h] + scores[n][2 * h + 1];
         }
         run.sum[h] = run.sum[h] * shrink + sum;
@@ -204,7 +175,8 @@ __device__ __forceinline__ void add_values(struct running<HEAD_STRIDE> &run,
 #pragma unroll
         for (int d = 0; d < HEAD_STRIDE / 16; d++) {
             uint32_t v[4]; /* dims 0..7 and 8..15, each keys 0..7 and 8..15 */
-            load_transposed(v, stage + tile_type::offset(key, 2u * (uint32_t)d + (lane >> 4)));
+            es_ptx_ldmatrix_trans(v,
+                                  stage + tile_type::offset(key, 2u * (uint32_t)d + (lane >> 4)));
             es_f16_multiply(run.out[2 * d], a0, a1, a2, a3, v[0], v[1]);
             es_f16_multiply(run.out[2 * d + 1], a0, a1, a2, a3, v[2], v[3]);
         }
@@ -263,7 +235,7 @@ run_half(struct running<HEAD_STRIDE> &run, const struct params &p, const struct 
         if (key < end) {
             fetch_tile<HEAD_STRIDE>(p, span, keys, values, key,
                                     shared + (uint32_t)i * STAGE_HALVES * 2u);
-            close_copies();
+            es_ptx_cp_async_commit();
         }
     }
     /* Every thread has its own copies of this tile, then the half meets: so all copies are there,
@@ -274,16 +246,16 @@ run_half(struct running<HEAD_STRIDE> &run, const struct params &p, const struct 
     for (int key = begin; key < end; key += HALF_COUNT * KEYS) {
         static_assert(STAGE_COUNT == 3, "one tile may be on its way beside this one");
         if (key + HALF_COUNT * KEYS < end) {
-            await_copies<1>();
+            es_ptx_cp_async_wait<1>();
         } else {
-            await_copies<0>();
+            es_ptx_cp_async_wait<0>();
         }
         meet_half(half);
         const int next = key + (STAGE_COUNT - 1) * HALF_COUNT * KEYS;
         if (next < end) {
             fetch_tile<HEAD_STRIDE>(p, span, keys, values, next,
                                     shared + free_stage * STAGE_HALVES * 2u);
-            close_copies();
+            es_ptx_cp_async_commit();
         }
         if (key + KEYS > low_any && key <= high_any) {
             const uint32_t here = shared + stage * STAGE_HALVES * 2u;
@@ -304,7 +276,7 @@ template <int HEAD_STRIDE>
 __global__ static void __launch_bounds__(THREAD_COUNT)
     attend_many(const __grid_constant__ struct params p) {
     /* Tiles; at the end what the second half found: [BLOCK_ITEMS, HEAD_STRIDE] and its sums. */
-    __shared__ __align__(128) uint16_t memory[HALF_COUNT * STAGE_COUNT * STAGE_HALVES];
+    ES_SHARED_ALIGNED(128, uint16_t[HALF_COUNT * STAGE_COUNT * STAGE_HALVES], memory);
     static_assert(sizeof memory >= BLOCK_ITEMS * (HEAD_STRIDE + 2) * sizeof(float), "both fit");
 
     const uint32_t warp = threadIdx.x / 32u % HALF_WARPS;
@@ -352,7 +324,7 @@ __global__ static void __launch_bounds__(THREAD_COUNT)
                               (uint32_t)__cvta_generic_to_shared(memory) +
                                   half * STAGE_COUNT * STAGE_HALVES * 2u);
     }
-    await_copies<0>();
+    es_ptx_cp_async_wait<0>();
     __syncthreads();
     float *other = (float *)memory;
     float *other_sums = other + BLOCK_ITEMS * HEAD_STRIDE;
@@ -382,8 +354,8 @@ __global__ static void __launch_bounds__(THREAD_COUNT)
         const float2 have = *(const float2 *)(other_sums + 2 * item);
         const float largest = fmaxf(run.largest[h], have.x);
         const float from = largest == -INFINITY ? 0.0f : largest;
-        const float mine = es_exp2(run.largest[h] - from);
-        const float theirs = es_exp2(have.x - from);
+        const float mine = es_ptx_ex2(run.largest[h] - from);
+        const float theirs = es_ptx_ex2(have.x - from);
         const float by = 1.0f / (run.sum[h] * mine + have.y * theirs);
         if (rows[h] == NULL) {
             continue;
@@ -404,9 +376,9 @@ __global__ static void __launch_bounds__(THREAD_COUNT)
 enum es_status es_cuda_attention_many(const struct es_cuda_ops *ops,
                                       const struct es_cuda_attention *op, struct es_error *error) {
     static const struct es_cuda_kernel kernels[] = {
-        {(const void *)attend_many<32>, "attention_many<32>"},
-        {(const void *)attend_many<64>, "attention_many<64>"},
-        {(const void *)attend_many<128>, "attention_many<128>"},
+        ES_KERNEL("attention_many<32>", attend_many<32>),
+        ES_KERNEL("attention_many<64>", attend_many<64>),
+        ES_KERNEL("attention_many<128>", attend_many<128>),
     };
     ES_ASSERT(op->head_stride == 32 || op->head_stride == 64 || op->head_stride == 128);
     ES_ASSERT(op->slot_count >= (uint64_t)op->window - 1u + op->row_count);

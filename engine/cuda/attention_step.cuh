@@ -133,12 +133,12 @@ __device__ __forceinline__ void weigh_step(struct running<HEAD_STRIDE> &run, flo
     largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, 2));
     largest = fmaxf(largest, run.largest);
     const float from = largest == -INFINITY ? 0.0f : largest;
-    const float shrink = es_exp2(run.largest - from);
+    const float shrink = es_ptx_ex2(run.largest - from);
     run.largest = largest;
     float weights[4];
 #pragma unroll
     for (int i = 0; i < 4; i++) {
-        weights[i] = es_exp2(scores[i] - from);
+        weights[i] = es_ptx_ex2(scores[i] - from);
     }
     run.sum = run.sum * shrink + ((weights[0] + weights[1]) + (weights[2] + weights[3]));
     uint32_t high[2], low[2];

@@ -4,6 +4,8 @@
  *   es_bf16_multiply(sums, a0, a1, a2, a3, b0, b1); */
 #pragma once
 
+#include "engine/cuda/ptx.cuh"
+
 #include <cuda_bf16.h>
 #include <stdint.h>
 
@@ -36,8 +38,5 @@ __device__ __forceinline__ void es_bf16_split(float first, float second, uint32_
 __device__ __forceinline__ void es_bf16_multiply(float (&sums)[4], uint32_t a0, uint32_t a1,
                                                  uint32_t a2, uint32_t a3, uint32_t b0,
                                                  uint32_t b1) {
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
-                 "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-                 : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
-                 : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
+    es_ptx_mma_bf16(sums, a0, a1, a2, a3, b0, b1);
 }

@@ -122,8 +122,8 @@ struct choose_map {
     }
 
     __device__ __forceinline__ void end() {
-        __shared__ struct candidate of_warps[WARP_COUNT];
-        __shared__ bool is_last;
+        ES_SHARED(struct candidate[WARP_COUNT], of_warps);
+        ES_SHARED(bool, is_last);
         uint32_t lane = threadIdx.x % 32;
         uint32_t warp = threadIdx.x / 32;
         struct candidate best = merge_warp(mine);

@@ -110,7 +110,10 @@ static enum es_status run_layers(const struct es_cuda_decoder *decoder, uint32_t
     for (uint32_t i = 0; status == ES_OK && i < shape->layer_count; i++) {
         const struct es_layer layer = es_layer_of_decoder(&decoder->weights->decoder[i],
                                                           decoder->ada + (size_t)i * shape->dim);
-        status = es_cuda_stack_layer(stack, i, &layer, row_count, error);
+        const bool is_last = i + 1u == shape->layer_count;
+        const struct es_layer next = es_layer_of_decoder(
+            &decoder->weights->decoder[is_last ? i : i + 1u], NULL); /* q, k and v have no ada */
+        status = es_cuda_stack_layer(stack, i, &layer, is_last ? NULL : &next, row_count, error);
         if (status == ES_OK) {
             status = es_cuda_tap_rows(tap, ES_STAGE_DECODER_LAYER, i, first_position, stack->x,
                                       row_count, shape->dim, error);

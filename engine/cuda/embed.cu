@@ -6,6 +6,7 @@
  * map    a thread per column, a row per block in y
  */
 #include "engine/cuda/grid.cuh"
+#include "engine/cuda/kernel.cuh"
 #include "engine/cuda/ops.h"
 #include "platform/assert.h"
 
@@ -16,7 +17,7 @@ __global__ static void __launch_bounds__(THREAD_COUNT)
     embed_rows(const __grid_constant__ struct es_cuda_embed op,
                const __grid_constant__ struct es_cuda_embedding embedding,
                const struct es_cuda_stream_state *state) {
-    __shared__ int32_t shared_id;
+    ES_SHARED(int32_t, shared_id);
     es_grid_release();
     es_grid_wait();
     uint32_t column = blockIdx.x * THREAD_COUNT + threadIdx.x;
@@ -43,7 +44,7 @@ __global__ static void __launch_bounds__(THREAD_COUNT)
 
 enum es_status es_cuda_embed(const struct es_cuda_ops *ops, const struct es_cuda_embed *op,
                              struct es_error *error) {
-    static const struct es_cuda_kernel kernel = {(const void *)embed_rows, "embed"};
+    static const struct es_cuda_kernel kernel = ES_KERNEL("embed", embed_rows);
     ES_ASSERT(op->row_count > 0);
     ES_ASSERT(op->ids != nullptr || op->row_count == 1);
     ES_ASSERT(op->queue_slot_count > 0);

@@ -190,7 +190,11 @@ static enum es_status run_layers(const struct run *run) {
     enum es_status status = ES_OK;
     for (uint32_t i = 0; status == ES_OK && i < shape->layer_count; i++) {
         const struct es_layer layer = es_layer_of_encoder(&encoder->weights->encoder[i]);
-        status = es_cuda_stack_layer(stack, i, &layer, run->row_count, run->error);
+        const bool is_last = i + 1u == shape->layer_count;
+        const struct es_layer next =
+            es_layer_of_encoder(&encoder->weights->encoder[is_last ? i : i + 1u]);
+        status = es_cuda_stack_layer(stack, i, &layer, is_last ? NULL : &next, run->row_count,
+                                     run->error);
         if (status == ES_OK) {
             status = es_cuda_tap_rows(run->tap, ES_STAGE_ENCODER_LAYER, i, first_row, stack->x,
                                       run->row_count, shape->dim, run->error);

@@ -4,6 +4,8 @@
  *   es_f16_multiply(sums, a0, a1, a2, a3, b0, b1);     operands laid out as in bf16.cuh */
 #pragma once
 
+#include "engine/cuda/ptx.cuh"
+
 #include <cuda_fp16.h>
 #include <stdint.h>
 
@@ -28,17 +30,7 @@ __device__ __forceinline__ float es_f16_bound(float x) {
 __device__ __forceinline__ void es_f16_multiply(float (&sums)[4], uint32_t a0, uint32_t a1,
                                                 uint32_t a2, uint32_t a3, uint32_t b0,
                                                 uint32_t b1) {
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
-                 "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-                 : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
-                 : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
-}
-
-/* exp2 with the special function unit: 2 ulp, and exactly 1 for 0 and 0 for -infinity. */
-__device__ __forceinline__ float es_exp2(float x) {
-    float y;
-    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-    return y;
+    es_ptx_mma_f16(sums, a0, a1, a2, a3, b0, b1);
 }
 
 /* A number modulo a slot count; divides 64 bits only where it must. */

@@ -5,39 +5,8 @@
  * bytes  2 * hidden_dim * stride * 2               limit: DRAM bandwidth
  * map    linear_inner.cuh: column 2 i is row i of W1, column 2 i + 1 row i of W3
  */
-#include "engine/cuda/linear_launch.cuh"
+#include "engine/cuda/gate_map.cuh"
 #include "engine/cuda/many.h"
-
-struct gate_map {
-    struct ahead {};
-
-    const uint16_t *w1, *w3;
-    uint32_t stride, hidden_dim;
-    float *out;
-
-    __device__ __forceinline__ uint32_t row_count() const {
-        return 2 * hidden_dim;
-    }
-
-    __device__ __forceinline__ const uint16_t *weight_row(uint32_t v) const {
-        return (v % 2 == 0 ? w1 : w3) + (size_t)(v / 2) * stride;
-    }
-
-    __device__ __forceinline__ void begin() {
-    }
-
-    __device__ __forceinline__ ahead look(uint32_t, uint32_t) const {
-        return {};
-    }
-
-    __device__ __forceinline__ void finish(uint32_t row, uint32_t pair, float gate, float up,
-                                           const ahead &) const {
-        out[(size_t)row * hidden_dim + pair] = gate / (1.0f + expf(-gate)) * up;
-    }
-
-    __device__ __forceinline__ void end() {
-    }
-};
 
 struct gate_params {
     struct es_linear_job job;
@@ -65,17 +34,7 @@ enum es_status es_cuda_gate(const struct es_cuda_ops *ops, const struct es_cuda_
     uint32_t dim = op->w1->in_dim;
     uint32_t hidden_dim = op->w1->out_dim;
     struct gate_params params = {};
-    params.job.norm = op->norm;
-    params.job.ada = op->ada;
-    params.job.norm_eps = op->norm_eps;
-    params.job.x_row_floats = dim;
-    params.job.in_dim = dim;
-    params.job.chunk_count = op->w1->stride / ES_LINEAR_CHUNK;
-    params.job.pair_count = hidden_dim;
-    params.map.w1 = (const uint16_t *)op->w1->data;
-    params.map.w3 = (const uint16_t *)op->w3->data;
-    params.map.stride = op->w1->stride;
-    params.map.hidden_dim = hidden_dim;
+    es_gate_bind(&params.job, &params.map, op);
     const uint64_t moved_bytes = 2u * (uint64_t)op->w1->out_dim * op->w1->stride * sizeof(uint16_t);
     for (uint32_t row = 0; row < op->row_count; row += params.job.row_count) {
         if (es_linear_take_rows(ops, &params.job, op->row_count - row) == 0) {

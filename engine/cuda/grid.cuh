@@ -16,14 +16,12 @@
  * the wait. */
 #pragma once
 
+#include "engine/cuda/ptx.cuh"
+
 __device__ __forceinline__ void es_grid_release() {
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
-#endif
+    es_ptx_launch_dependents();
 }
 
 __device__ __forceinline__ void es_grid_wait() {
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-    asm volatile("griddepcontrol.wait;" ::: "memory");
-#endif
+    es_ptx_wait_dependency();
 }

@@ -23,6 +23,7 @@
 
 #include "engine/cuda/bf16.cuh"
 #include "engine/cuda/grid.cuh"
+#include "engine/cuda/kernel.cuh"
 #include "engine/cuda/ops.h"
 
 #define ES_LINEAR_ROW_COUNT_MAX 8u
@@ -71,7 +72,7 @@ __host__ __device__ inline size_t es_linear_shared_bytes(const struct es_linear_
 
 __device__ __forceinline__ struct es_linear_shared
 es_linear_shared_lay(const struct es_linear_job &job) {
-    extern __shared__ uint4 es_linear_memory[];
+    ES_SHARED_DYNAMIC(uint4, es_linear_memory);
     struct es_linear_shared shared;
     shared.run_count = es_linear_run_count(job.in_dim);
     shared.x = es_linear_memory;
@@ -79,15 +80,6 @@ es_linear_shared_lay(const struct es_linear_job &job) {
     shared.factors = reinterpret_cast<float *>(shared.sums + ES_LINEAR_SUM_COUNT);
     shared.squares = shared.factors + (job.norm != nullptr ? job.chunk_count * ES_LINEAR_CHUNK : 0);
     return shared;
-}
-
-/* Weights pass once: they go around L1. */
-__device__ __forceinline__ uint4 es_linear_load(const uint4 *words) {
-    uint4 loaded;
-    asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(loaded.x), "=r"(loaded.y), "=r"(loaded.z), "=r"(loaded.w)
-                 : "l"(words));
-    return loaded;
 }
 
 /* Where a warp's next loads come from: units of its group, steps of a unit, chunks of a step. */
@@ -124,7 +116,7 @@ template <uint32_t LOAD_COUNT, bool IS_RAGGED, class Map> struct es_linear_strea
         if (IS_RAGGED && chunk + index >= chunk_count) {
             into = make_uint4(0, 0, 0, 0);
         } else if (has_row) {
-            into = es_linear_load(words + index * ES_LINEAR_CHUNK_WORDS);
+            into = es_ptx_load_once(words + index * ES_LINEAR_CHUNK_WORDS);
         }
     }
 };
@@ -218,13 +210,12 @@ __device__ __forceinline__ float es_linear_scale(const struct es_linear_job &job
     return 1.0f / sqrtf(sum / (float)job.in_dim + job.norm_eps);
 }
 
-/* Numbers that the compiler knows: a barrier in a register would reserve all sixteen. */
 __device__ __forceinline__ void es_linear_meet(uint32_t group) {
     static_assert(ES_LINEAR_GROUP_COUNT == 2, "one barrier for each");
     if (group == 0) {
-        asm volatile("bar.sync 1, %0;" ::"n"(ES_LINEAR_GROUP_WARPS * 32u) : "memory");
+        es_ptx_bar_sync<1, (int)(ES_LINEAR_GROUP_WARPS * 32u)>();
     } else {
-        asm volatile("bar.sync 2, %0;" ::"n"(ES_LINEAR_GROUP_WARPS * 32u) : "memory");
+        es_ptx_bar_sync<2, (int)(ES_LINEAR_GROUP_WARPS * 32u)>();
     }
 }
 

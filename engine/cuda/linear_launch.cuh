@@ -15,10 +15,8 @@ struct es_linear_kernels {
 };
 #define ES_LINEAR_KERNELS(kernel, name)                                                            \
     {                                                                                              \
-        {(const void *)kernel<6, false>, name "_6"}, {(const void *)kernel<5, false>, name "_5"},  \
-            {(const void *)kernel<4, false>, name "_4"}, {                                         \
-            (const void *)kernel<4, true>, name "_any"                                             \
-        }                                                                                          \
+        ES_KERNEL(name "_6", kernel<6, false>), ES_KERNEL(name "_5", kernel<5, false>),            \
+            ES_KERNEL(name "_4", kernel<4, false>), ES_KERNEL(name "_any", kernel<4, true>)        \
     }
 
 #define ES_LINEAR_STATIC_BYTES 1024u /* at least what such a kernel has of static shared memory */

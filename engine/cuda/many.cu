@@ -9,6 +9,7 @@
 #include "engine/cuda/bf16.cuh"
 #include "engine/cuda/gemm.h"
 #include "engine/cuda/grid.cuh"
+#include "engine/cuda/kernel.cuh"
 #include "engine/cuda/many.h"
 #include "platform/assert.h"
 
@@ -35,7 +36,7 @@ struct split_params {
 
 /* The sum of all threads' values, to all of them, always added in the same order. */
 __device__ __forceinline__ float block_sum(float value) {
-    __shared__ float sums[WARP_COUNT];
+    ES_SHARED(float[WARP_COUNT], sums);
 #pragma unroll
     for (int offset = 16; offset > 0; offset /= 2) {
         value += __shfl_xor_sync(0xffffffffu, value, offset);
@@ -98,7 +99,7 @@ __global__ static void __launch_bounds__(THREAD_COUNT)
 
 static enum es_status split(const struct es_cuda_ops *ops, struct split_params *params,
                             struct es_error *error) {
-    static const struct es_cuda_kernel kernel = {(const void *)split_rows, "many_split"};
+    static const struct es_cuda_kernel kernel = ES_KERNEL("many_split", split_rows);
     ES_ASSERT(params->row_count >= 1);
     ES_ASSERT(params->row_count <= ops->many_row_count_max);
     ES_ASSERT(params->stride % 2 == 0);
@@ -242,7 +243,7 @@ __global__ static void __launch_bounds__(THREAD_COUNT)
 
 enum es_status es_cuda_qkv_many(const struct es_cuda_ops *ops, const struct es_cuda_qkv *op,
                                 struct es_error *error) {
-    static const struct es_cuda_kernel kernel = {(const void *)finish_qkv, "many_qkv"};
+    static const struct es_cuda_kernel kernel = ES_KERNEL("many_qkv", finish_qkv);
     ES_ASSERT(op->head_dim % 2 == 0);
     ES_ASSERT(op->slot_count >= op->row_count);
     ES_ASSERT(op->wq->stride == op->wk->stride);
@@ -297,7 +298,7 @@ __global__ static void __launch_bounds__(THREAD_COUNT)
 
 enum es_status es_cuda_gate_many(const struct es_cuda_ops *ops, const struct es_cuda_gate *op,
                                  struct es_error *error) {
-    static const struct es_cuda_kernel kernel = {(const void *)finish_gate, "many_gate"};
+    static const struct es_cuda_kernel kernel = ES_KERNEL("many_gate", finish_gate);
     ES_ASSERT(op->w1->stride == op->w3->stride);
     ES_ASSERT(op->w1->out_dim == op->w3->out_dim);
     struct split_params params = {op->x,          op->w1->in_dim, op->w1->in_dim,
@@ -355,7 +356,7 @@ __global__ static void __launch_bounds__(THREAD_COUNT)
 
 enum es_status es_cuda_project_many(const struct es_cuda_ops *ops, const struct es_cuda_project *op,
                                     struct es_error *error) {
-    static const struct es_cuda_kernel kernel = {(const void *)finish_project, "many_project"};
+    static const struct es_cuda_kernel kernel = ES_KERNEL("many_project", finish_project);
     ES_ASSERT(!op->is_added || !op->has_gelu);
     ES_ASSERT(op->y_slot_count == 0 || op->y_slot_count >= op->row_count);
     struct split_params params = {

@@ -5,6 +5,7 @@
  * map    a thread per number
  */
 #include "engine/cuda/grid.cuh"
+#include "engine/cuda/kernel.cuh"
 #include "engine/cuda/ops.h"
 #include "platform/assert.h"
 
@@ -24,7 +25,7 @@ __global__ static void __launch_bounds__(THREAD_COUNT)
 
 enum es_status es_cuda_mel(const struct es_cuda_ops *ops, const struct es_cuda_mel *op,
                            struct es_error *error) {
-    static const struct es_cuda_kernel kernel = {(const void *)mel_in, "mel"};
+    static const struct es_cuda_kernel kernel = ES_KERNEL("mel", mel_in);
     ES_ASSERT(op->frame_count > 0);
     ES_ASSERT(op->bin_count > 0);
     uint32_t count = op->frame_count * op->bin_count;

@@ -5,6 +5,7 @@
  * map    one block per row; the order of the sum follows from dim alone
  */
 #include "engine/cuda/grid.cuh"
+#include "engine/cuda/kernel.cuh"
 #include "engine/cuda/ops.h"
 #include "platform/assert.h"
 
@@ -13,7 +14,7 @@
 
 __global__ static void __launch_bounds__(THREAD_COUNT)
     norm_rows(const __grid_constant__ struct es_cuda_norm op) {
-    __shared__ float squares[WARP_COUNT];
+    ES_SHARED(float[WARP_COUNT], squares);
     es_grid_release();
     es_grid_wait();
     const float *x = op.x + (size_t)blockIdx.x * op.dim;
@@ -44,7 +45,7 @@ __global__ static void __launch_bounds__(THREAD_COUNT)
 
 enum es_status es_cuda_norm(const struct es_cuda_ops *ops, const struct es_cuda_norm *op,
                             struct es_error *error) {
-    static const struct es_cuda_kernel kernel = {(const void *)norm_rows, "norm"};
+    static const struct es_cuda_kernel kernel = ES_KERNEL("norm", norm_rows);
     ES_ASSERT(op->row_count > 0);
     ES_ASSERT(op->dim > 0);
     struct es_cuda_grid grid = {};

@@ -27,6 +27,7 @@ extern "C" {
 #endif
 
 #define ES_CUDA_FEW_ROWS_MAX 16u /* conv0 of two positions */
+#define ES_CUDA_LAYER_ROWS_MAX 8u
 #define ES_CUDA_EMBEDDING_BLOCK_COUNT_MAX 16u
 
 /* Flags that kernels raise in es_cuda_stream_state.flags; they come back with the token. */
@@ -77,11 +78,13 @@ struct es_cuda_ops {
     void *blas;                         /* cublasLtHandle_t */
     void *blas_workspace;               /* device */
     size_t blas_workspace_bytes;
-    void *plans;       /* algorithms chosen at warm-up (gemm.h) */
-    float *partials;   /* device: split attention, es_cuda_attention_scratch_bytes */
-    uint32_t *tickets; /* device, zero between launches: "last block done" counters */
-    uint16_t *split;   /* device bf16: [2 * many_row_count_max, widest in_dim], see gemm.h */
-    float *products;   /* device: [2 * many_row_count_max, widest out_dim sum] */
+    void *plans;        /* algorithms chosen at warm-up (gemm.h) */
+    float *partials;    /* device: split attention, es_cuda_attention_scratch_bytes */
+    uint32_t *tickets;  /* device, zero between launches: "last block done" counters */
+    uint64_t *arrivals; /* device, zero at boot: where the blocks of a layer meet (layer.cu) */
+    bool joins_layers;  /* es_backend_config's */
+    uint16_t *split;    /* device bf16: [2 * many_row_count_max, widest in_dim], see gemm.h */
+    float *products;    /* device: [2 * many_row_count_max, widest out_dim sum] */
     uint32_t many_row_count_max; /* rows that `split` and `products` hold; 0: few rows alone */
 };
 
@@ -157,6 +160,18 @@ struct es_cuda_gate {
 };
 ES_MUST_CHECK enum es_status es_cuda_gate(const struct es_cuda_ops *ops,
                                           const struct es_cuda_gate *op, struct es_error *error);
+
+/* The three operations behind a layer's attention, and q, k and v of the next layer, in one kernel.
+ * Up to 8 rows, the same number in all. All blocks run at once: one per SM, and nothing else that
+ * waits for them may hold the SMs. */
+struct es_cuda_layer {
+    struct es_cuda_project output; /* is_added */
+    struct es_cuda_gate gate;
+    struct es_cuda_project down;    /* is_added */
+    const struct es_cuda_qkv *next; /* or NULL: it is the last layer */
+};
+ES_MUST_CHECK enum es_status es_cuda_layer(const struct es_cuda_ops *ops,
+                                           const struct es_cuda_layer *op, struct es_error *error);
 
 /* y = rmsnorm(x), rows of dim floats: the encoder's last norm. */
 struct es_cuda_norm {

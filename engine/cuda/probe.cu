@@ -6,6 +6,7 @@
  */
 #include "engine/cuda/probe.h"
 
+#include "engine/cuda/kernel.cuh"
 #include "platform/assert.h"
 
 #define THREAD_COUNT 512u
@@ -57,7 +58,7 @@ uint64_t es_cuda_probe_bytes(const struct es_cuda_probe *probe) {
 
 enum es_status es_cuda_probe_read(struct es_cuda *cuda, const struct es_cuda_probe *probe,
                                   uint32_t *sink, struct es_error *error) {
-    static const struct es_cuda_kernel kernel = {(const void *)read_tiles, "probe_read"};
+    static const struct es_cuda_kernel kernel = ES_KERNEL("probe_read", read_tiles);
     ES_ASSERT(probe->block_count <= ES_CUDA_PROBE_BLOCK_COUNT_MAX);
     uint64_t tile_count = es_cuda_probe_bytes(probe) / ES_CUDA_PROBE_TILE_BYTES;
     if (tile_count == 0) {

@@ -5,6 +5,8 @@
  * bytes  2 * head_count * kept_count * head_stride * 2     limit: DRAM bandwidth; once per stream
  * map    one block per head, 16 bytes per thread and turn */
 #include "engine/cuda/slots.h"
+
+#include "engine/cuda/kernel.cuh"
 #include "platform/assert.h"
 
 #define THREAD_COUNT 256u
@@ -37,7 +39,7 @@ enum es_status es_cuda_slots(const struct es_cuda_ops *ops, const struct es_cuda
     ES_ASSERT(op->head_stride % PIECE_ELEMENTS == 0);
     ES_ASSERT(op->kept_count >= 1 && op->kept_count <= op->kept_count_max);
     ES_ASSERT(op->kept_count <= op->slot_count && op->first_slot < op->slot_count);
-    const struct es_cuda_kernel kernel = {reinterpret_cast<const void *>(slots_kernel), "slots"};
+    const struct es_cuda_kernel kernel = ES_KERNEL("slots", slots_kernel);
     const struct es_cuda_grid grid = {op->head_count, 1, THREAD_COUNT, 0, false, 0};
     void *args[] = {const_cast<struct es_cuda_slots *>(op)};
     return es_cuda_launch(ops->cuda, &kernel, &grid, args, error);

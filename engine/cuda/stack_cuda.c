@@ -81,12 +81,11 @@ es_cuda_stack_init(struct es_cuda_stack *stack, const struct es_cuda_stack_size 
                         size->shape->head_dim / 2u * sizeof *staging, ES_CUDA_TO_DEVICE, error);
 }
 
-static enum es_status attend(const struct es_cuda_stack *stack, uint32_t layer_index,
-                             const struct es_layer *layer, uint32_t row_count,
-                             struct es_error *error) {
+static struct es_cuda_qkv qkv_of(const struct es_cuda_stack *stack, uint32_t layer_index,
+                                 const struct es_layer *layer, uint32_t row_count) {
     const struct es_stack *shape = stack->shape;
     const struct es_cuda_rings *rings = &stack->rings;
-    const struct es_cuda_qkv qkv = {
+    return (struct es_cuda_qkv){
         .x = stack->x,
         .norm = layer->attention_norm,
         .norm_eps = shape->norm_eps,
@@ -107,15 +106,17 @@ static enum es_status attend(const struct es_cuda_stack *stack, uint32_t layer_i
         .head_stride = rings->head_stride,
         .slot_count = rings->slot_count,
     };
-    enum es_status status = es_cuda_qkv(stack->ops, &qkv, error);
-    if (status != ES_OK) {
-        return status;
-    }
+}
+
+static enum es_status attend(const struct es_cuda_stack *stack, uint32_t layer_index,
+                             uint32_t row_count, struct es_error *error) {
+    const struct es_stack *shape = stack->shape;
+    const struct es_cuda_rings *rings = &stack->rings;
     /* See slot_count: where the window is too wide for the ring, no row sees beyond this run. */
     const struct es_cuda_attention attention = {
         .q = stack->q,
-        .keys = qkv.keys,
-        .values = qkv.values,
+        .keys = es_cuda_rings_keys(rings, layer_index),
+        .values = es_cuda_rings_values(rings, layer_index),
         .position = stack->position,
         .oldest = stack->oldest,
         .row_count = row_count,
@@ -130,50 +131,63 @@ static enum es_status attend(const struct es_cuda_stack *stack, uint32_t layer_i
     return es_cuda_attention(stack->ops, &attention, error);
 }
 
-enum es_status es_cuda_stack_layer(const struct es_cuda_stack *stack, uint32_t layer_index,
-                                   const struct es_layer *layer, uint32_t row_count,
-                                   struct es_error *error) {
+static struct es_cuda_layer rest_of(const struct es_cuda_stack *stack, const struct es_layer *layer,
+                                    uint32_t row_count) {
     const struct es_stack *shape = stack->shape;
+    return (struct es_cuda_layer){
+        .output = {.x = stack->attended,
+                   .x_row_floats = shape->head_count * shape->head_dim,
+                   .row_count = row_count,
+                   .w = layer->wo,
+                   .bias = layer->wo_bias,
+                   .is_added = true,
+                   .y = stack->x},
+        .gate = {.x = stack->x,
+                 .norm = layer->ffn_norm,
+                 .ada = layer->ada,
+                 .norm_eps = shape->norm_eps,
+                 .row_count = row_count,
+                 .w1 = layer->w1,
+                 .w3 = layer->w3,
+                 .out = stack->hidden},
+        .down = {.x = stack->hidden,
+                 .x_row_floats = shape->hidden_dim,
+                 .row_count = row_count,
+                 .w = layer->w2,
+                 .bias = layer->w2_bias,
+                 .is_added = true,
+                 .y = stack->x},
+    };
+}
+
+enum es_status es_cuda_stack_layer(const struct es_cuda_stack *stack, uint32_t layer_index,
+                                   const struct es_layer *layer, const struct es_layer *next,
+                                   uint32_t row_count, struct es_error *error) {
+    const struct es_cuda_ops *ops = stack->ops;
+    const bool is_joined = ops->joins_layers && row_count <= ES_CUDA_LAYER_ROWS_MAX;
     ES_ASSERT(row_count >= 1 && row_count <= stack->row_count_max);
-    enum es_status status = attend(stack, layer_index, layer, row_count, error);
-    if (status != ES_OK) {
-        return status;
+    enum es_status status = ES_OK;
+    if (!is_joined || layer_index == 0) {
+        const struct es_cuda_qkv qkv = qkv_of(stack, layer_index, layer, row_count);
+        status = es_cuda_qkv(ops, &qkv, error);
     }
-    const struct es_cuda_project output = {
-        .x = stack->attended,
-        .x_row_floats = shape->head_count * shape->head_dim,
-        .row_count = row_count,
-        .w = layer->wo,
-        .bias = layer->wo_bias,
-        .is_added = true,
-        .y = stack->x,
-    };
-    status = es_cuda_project(stack->ops, &output, error);
-    if (status != ES_OK) {
-        return status;
+    if (status == ES_OK) {
+        status = attend(stack, layer_index, row_count, error);
     }
-    const struct es_cuda_gate gate = {
-        .x = stack->x,
-        .norm = layer->ffn_norm,
-        .ada = layer->ada,
-        .norm_eps = shape->norm_eps,
-        .row_count = row_count,
-        .w1 = layer->w1,
-        .w3 = layer->w3,
-        .out = stack->hidden,
-    };
-    status = es_cuda_gate(stack->ops, &gate, error);
-    if (status != ES_OK) {
-        return status;
+    struct es_cuda_layer rest = rest_of(stack, layer, row_count);
+    if (status == ES_OK && is_joined) {
+        struct es_cuda_qkv qkv;
+        if (next != NULL) {
+            qkv = qkv_of(stack, layer_index + 1u, next, row_count);
+            rest.next = &qkv;
+        }
+        return es_cuda_layer(ops, &rest, error);
     }
-    const struct es_cuda_project down = {
-        .x = stack->hidden,
-        .x_row_floats = shape->hidden_dim,
-        .row_count = row_count,
-        .w = layer->w2,
-        .bias = layer->w2_bias,
-        .is_added = true,
-        .y = stack->x,
-    };
-    return es_cuda_project(stack->ops, &down, error);
+    if (status == ES_OK) {
+        status = es_cuda_project(ops, &rest.output, error);
+    }
+    if (status == ES_OK) {
+        status = es_cuda_gate(ops, &rest.gate, error);
+    }
+    return status == ES_OK ? es_cuda_project(ops, &rest.down, error) : status;
 }

@@ -2,7 +2,7 @@
  *
  *   es_cuda_stack_layout(&size, kind, &plan, &layout);
  *   status = es_cuda_stack_init(&stack, &size, ops, &layout, &arena, &error);
- *   status = es_cuda_stack_layer(&stack, layer_index, &layer, row_count, &error);    enqueued
+ *   status = es_cuda_stack_layer(&stack, layer_index, &layer, &next, rows, &error);  enqueued
  *
  * Rows are positions *position, *position + 1, ...: on the device, moved on by who owns the stack.
  * Engine thread only. */
@@ -50,7 +50,9 @@ es_cuda_stack_init(struct es_cuda_stack *stack, const struct es_cuda_stack_size 
                    const struct es_cuda_ops *ops, const struct es_cuda_stack_layout *layout,
                    const struct es_arena *arena, uint64_t *staging, struct es_error *error);
 
-/* x -> x, one layer further. */
+/* x -> x, one layer further. Layers in order; `next` is the one behind, NULL behind the last: with
+ * ops->joins_layers its q, k and v are made in the same kernel. */
 ES_MUST_CHECK enum es_status es_cuda_stack_layer(const struct es_cuda_stack *stack,
                                                  uint32_t layer_index, const struct es_layer *layer,
-                                                 uint32_t row_count, struct es_error *error);
+                                                 const struct es_layer *next, uint32_t row_count,
+                                                 struct es_error *error);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "engine/cuda/ops.h"
+#include "tests/engine_cuda/gpu.h"
 #include "tests/support/test.h"
 
 #include <math.h>
@@ -35,12 +36,17 @@ static inline void device_rig_ok(enum es_status status, const struct es_error *e
 static inline struct es_cuda *device_rig_open(void) {
     struct es_error error;
     if (!device_rig.is_open) {
-        if (es_cuda_open(&device_rig.cuda, es_cuda_runtime(), &error) != ES_OK) {
+        if (gpu_open(&device_rig.cuda, 0, &error) != ES_OK) {
             es_test_skip("no GPU to run on: %s", error.text);
         }
         device_rig.is_open = true;
     }
     return &device_rig.cuda;
+}
+
+/* A simulated GPU takes one of `every` cases, all kinds of them in turn. */
+static inline bool device_rig_skips(uint32_t case_index, uint32_t every) {
+    return gpu_is_simulated() && case_index % every != 0;
 }
 
 static inline void *device_rig_take(size_t bytes) {

@@ -216,7 +216,7 @@ static struct es_cuda_attention shape_of(uint32_t row_count, uint32_t kv_head_co
 
 /* All places in a stream where something begins, wraps or is far away. */
 static void check_places(uint32_t row_count, uint32_t group, uint32_t head_dim, uint32_t window,
-                         uint32_t *case_count, double *worst, uint32_t *failures) {
+                         uint32_t every, uint32_t *case_count, double *worst, uint32_t *failures) {
     const uint64_t far = 1ull << 40;
     const struct {
         uint64_t position, oldest;
@@ -233,6 +233,9 @@ static void check_places(uint32_t row_count, uint32_t group, uint32_t head_dim, 
     const uint32_t place_count = sizeof places / sizeof places[0];
     for (uint32_t i = 0; i < 3; i++) {
         uint32_t place = (*case_count)++ % place_count;
+        if (device_rig_skips(*case_count, every)) {
+            continue;
+        }
         struct es_cuda_attention shape = shape_of(row_count, 2, group, head_dim, window);
         shape.slot_count += places[place].more_slots;
         double error = check_shape(&shape, places[place].position, places[place].oldest,
@@ -245,7 +248,7 @@ static void check_places(uint32_t row_count, uint32_t group, uint32_t head_dim, 
 }
 
 static void check_sizes(const uint32_t *rows, uint32_t row_kinds, const uint32_t *windows,
-                        uint32_t window_kinds) {
+                        uint32_t window_kinds, uint32_t every) {
     static const uint32_t head_dims[] = {16, 20, 24, 32, 64, 128};
     uint32_t case_count = 0;
     uint32_t failures = 0;
@@ -256,8 +259,8 @@ static void check_sizes(const uint32_t *rows, uint32_t row_kinds, const uint32_t
             for (uint32_t d = 0; d < 6; d++) {
                 for (uint32_t group = 1; group <= 4; group++) {
                     if (windows[w] <= 64 || (d + group + r) % 3 == 0) {
-                        check_places(rows[r], group, head_dims[d], windows[w], &case_count, &worst,
-                                     &failures);
+                        check_places(rows[r], group, head_dims[d], windows[w], every, &case_count,
+                                     &worst, &failures);
                     }
                 }
             }
@@ -269,19 +272,20 @@ static void check_sizes(const uint32_t *rows, uint32_t row_kinds, const uint32_t
 }
 
 ES_TEST("few rows over narrow windows are what double precision gives") {
-    check_sizes((const uint32_t[]){1, 2, 4, 8, 16}, 5, (const uint32_t[]){1, 5, 7, 63, 64}, 5);
+    check_sizes((const uint32_t[]){1, 2, 4, 8, 16}, 5, (const uint32_t[]){1, 5, 7, 63, 64}, 5, 11);
 }
 
 ES_TEST("few rows over wide windows are what double precision gives") {
-    check_sizes((const uint32_t[]){1, 2, 4, 8, 16}, 5, (const uint32_t[]){65, 750}, 2);
+    check_sizes((const uint32_t[]){1, 2, 4, 8, 16}, 5, (const uint32_t[]){65, 750}, 2, 11);
 }
 
 ES_TEST("many rows over narrow windows are what double precision gives") {
-    check_sizes((const uint32_t[]){17, 39, 63, 255, 256}, 5, (const uint32_t[]){1, 5, 7, 63}, 4);
+    check_sizes((const uint32_t[]){17, 39, 63, 255, 256}, 5, (const uint32_t[]){1, 5, 7, 63}, 4,
+                37);
 }
 
 ES_TEST("many rows over wide windows are what double precision gives") {
-    check_sizes((const uint32_t[]){17, 39, 63, 255, 256}, 5, (const uint32_t[]){750}, 1);
+    check_sizes((const uint32_t[]){17, 39, 63, 255, 256}, 5, (const uint32_t[]){750}, 1, 17);
 }
 
 ES_TEST("the widest window is what double precision gives") {
@@ -290,13 +294,18 @@ ES_TEST("the widest window is what double precision gives") {
     device_rig_open();
     for (uint32_t i = 0; i < sizeof positions / sizeof positions[0]; i++) {
         for (uint32_t rows = 1; rows <= 4; rows += 3) {
+            if (device_rig_skips(i + rows, 5)) {
+                continue;
+            }
             struct es_cuda_attention shape = shape_of(rows, 2, 4, 128, 8192);
             worst = fmax(worst, check_shape(&shape, positions[i], 0, 4.0f));
         }
     }
     struct es_cuda_attention prompt = shape_of(39, 2, 4, 128, 8192);
     worst = fmax(worst, check_shape(&prompt, 0, 0, 4.0f));
-    worst = fmax(worst, check_shape(&prompt, 9000, 0, 4.0f));
+    if (!gpu_is_simulated()) {
+        worst = fmax(worst, check_shape(&prompt, 9000, 0, 4.0f));
+    }
     es_test_note("the worst at %.2g of the tolerance", worst);
     ES_EXPECT(worst <= 1.0);
 }
@@ -336,7 +345,7 @@ ES_TEST("the bits of a row do not depend on the rows beside it, few") {
 
 ES_TEST("the bits of a row do not depend on the rows beside it, many") {
     device_rig_open();
-    expect_rows_alike(256, 32, 1, 64, 750, 5003);
+    expect_rows_alike(gpu_is_simulated() ? 64 : 256, 32, 1, 64, 750, 5003);
     expect_rows_alike(63, 21, 4, 128, 300, 62);
 }
 
@@ -398,6 +407,7 @@ static void note_time(const char *what, uint32_t row_count, uint32_t kv_head_cou
 }
 
 ES_TEST("figures: attention at the 4B model's sizes") {
+    gpu_expect_real();
     note_time("decoder step, 750 positions", 1, 8, 4, 128, 8192, 749);
     note_time("decoder step, 2048 positions", 1, 8, 4, 128, 8192, 2047);
     note_time("decoder step, 4096 positions", 1, 8, 4, 128, 8192, 4095);

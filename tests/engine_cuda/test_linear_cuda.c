@@ -98,6 +98,9 @@ ES_TEST("a projection equals the sum in double precision at the edges of units, 
     for (uint32_t i = 0; i < sizeof widths / sizeof widths[0]; i++) {
         for (uint32_t o = 0; o < sizeof heights / sizeof heights[0]; o++) {
             struct project_case shape = {.out_dim = heights[o], .in_dim = widths[i]};
+            if (device_rig_skips(i + o, 4)) {
+                continue;
+            }
             shape.has_bias = (i + o) % 2u == 0;
             shape.is_added = (i + o) % 3u == 0;
             worst = larger(worst, check_project(&shape));
@@ -117,6 +120,9 @@ ES_TEST("a projection of the 4B model's widths equals the sum in double precisio
     };
     (void)device_rig_open();
     for (uint32_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        if (device_rig_skips(i, 3) && cases[i].out_dim > 100) {
+            continue;
+        }
         double worst = check_project(&cases[i]);
         es_test_note("%u x %u: worst row %.2e", cases[i].out_dim, cases[i].in_dim, worst);
         ES_EXPECT(worst <= LINEAR_RIG_TOLERANCE);
@@ -232,7 +238,9 @@ ES_TEST("the gate equals silu(w1 h) * (w3 h) in double precision, with and witho
     (void)device_rig_open();
     for (uint32_t i = 0; i < sizeof dims / sizeof dims[0]; i++) {
         for (uint32_t j = 0; j < sizeof hidden_dims / sizeof hidden_dims[0]; j++) {
-            worst = larger(worst, check_gate(dims[i], hidden_dims[j], (i + j) % 2u == 0));
+            if (!device_rig_skips(i + j, 3)) {
+                worst = larger(worst, check_gate(dims[i], hidden_dims[j], (i + j) % 2u == 0));
+            }
         }
     }
     es_test_note("worst row %.2e of %.0e", worst, 2.0 * LINEAR_RIG_TOLERANCE);
@@ -243,41 +251,42 @@ ES_TEST("the gate equals silu(w1 h) * (w3 h) in double precision, with and witho
 
 ES_TEST("the number of blocks changes no bit") {
     static const uint32_t sm_counts[] = {1, 8, 16, 132, 200};
+    const uint32_t height = gpu_is_simulated() ? 200u : 3000u;
     struct es_error error;
     struct es_cuda_ops ops = linear_rig_ops();
     uint32_t sm_count = ops.cuda->sm_count;
-    struct linear_rig_map w1 = linear_rig_map(3000, 3072);
-    struct linear_rig_map w3 = linear_rig_map(3000, 3072);
+    struct linear_rig_map w1 = linear_rig_map(height, 3072);
+    struct linear_rig_map w3 = linear_rig_map(height, 3072);
     float *x = device_rig_numbers(8u * 3072u, 3.0f);
     float *norm = device_rig_numbers(3072, 1.0f);
-    float *first = malloc(8u * 3000u * sizeof *first);
-    float *other = malloc(8u * 3000u * sizeof *other);
+    float *first = malloc(8u * height * sizeof *first);
+    float *other = malloc(8u * height * sizeof *other);
     struct es_cuda_gate gate = {.x = device_rig_put(x, 8u * 3072u * sizeof *x),
                                 .norm = device_rig_put(norm, 3072u * sizeof *norm),
                                 .norm_eps = 1e-5f,
                                 .row_count = 8,
                                 .w1 = &w1.matrix,
                                 .w3 = &w3.matrix,
-                                .out = device_rig_take(8u * 3000u * sizeof(float))};
+                                .out = device_rig_take(8u * height * sizeof(float))};
     struct es_cuda_project project = {.x = gate.x,
                                       .x_row_floats = 3072,
                                       .row_count = 8,
                                       .w = &w1.matrix,
-                                      .y = device_rig_take(8u * 3000u * sizeof(float))};
+                                      .y = device_rig_take(8u * height * sizeof(float))};
     for (uint32_t run = 0; run < 2u * sizeof sm_counts / sizeof sm_counts[0]; run++) {
         ops.cuda->sm_count = sm_counts[run / 2u];
         bool is_gate = run % 2u == 0;
         device_rig_ok(is_gate ? es_cuda_gate(&ops, &gate, &error)
                               : es_cuda_project(&ops, &project, &error),
                       &error);
-        device_rig_get(other, is_gate ? gate.out : project.y, 8u * 3000u * sizeof *other);
+        device_rig_get(other, is_gate ? gate.out : project.y, 8u * height * sizeof *other);
         ops.cuda->sm_count = sm_count;
         ES_EXPECT(isfinite(other[0]));
         device_rig_ok(is_gate ? es_cuda_gate(&ops, &gate, &error)
                               : es_cuda_project(&ops, &project, &error),
                       &error);
-        device_rig_get(first, is_gate ? gate.out : project.y, 8u * 3000u * sizeof *first);
-        ES_EXPECT(memcmp(first, other, 8u * 3000u * sizeof *first) == 0);
+        device_rig_get(first, is_gate ? gate.out : project.y, 8u * height * sizeof *first);
+        ES_EXPECT(memcmp(first, other, 8u * height * sizeof *first) == 0);
     }
     free(w1.values);
     free(w3.values);

@@ -167,6 +167,7 @@ ES_TEST("figures: a layer of many rows at the 4B model's sizes") {
                                             .hidden_dim = 9216,
                                             .head_count = 32,
                                             .kv_head_count = 8};
+    gpu_expect_real();
     device_rig_open();
     note_layer("encoder", &encoder, 32);
     note_layer("encoder", &encoder, 256);

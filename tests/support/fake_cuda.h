@@ -18,6 +18,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct fake_cuda_device {
     const char *name;
     int compute_capability; /* 90 */
@@ -50,6 +54,11 @@ void fake_cuda_fail_allocation(uint32_t index);
  * */
 void fake_cuda_set_kernel(void (*run)(const void *function, void **args));
 
+/* Work of the test's own on the stream, in its place among copies and fills, and recorded while
+ * capturing: `run` gets a copy of `work`, and that of the work right behind it if its `run` is the
+ * same, else NULL. */
+void fake_cuda_enqueue(void (*run)(void *work, void *next), const void *work, size_t bytes);
+
 uint32_t fake_cuda_call_count(void);       /* since the start, or the last fake_cuda_fail */
 const char *fake_cuda_failed_call(void);   /* the field of es_cuda_calls that failed; "" if none */
 uint32_t fake_cuda_calls_when_lost(void);  /* made after a sticky error was answered */
@@ -62,3 +71,7 @@ unsigned int fake_cuda_device_flags(void);           /* as given to init_device 
 /* The live allocation that holds the address has this kind; ES_MEM_HOST for none. */
 enum es_mem_kind fake_cuda_kind_of(const void *memory);
 bool fake_cuda_is_attached(const void *memory); /* managed, and attached to the stream */
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,4 +1,4 @@
-/* fake_cuda_inner.h - what the two files of the fake CUDA share: its state.
+/* fake_cuda_inner.h - what the files of the fake CUDA share: its state.
  *
  *   if (!fake_enter("memcpy_async", &result)) { return result; }     first thing in every call */
 #pragma once
@@ -15,13 +15,16 @@ struct fake_allocation {
     bool is_attached;
 };
 
-/* A copy, a fill (no source), a kernel (function) or the record of an event (neither). */
+/* A copy, a fill (no source), a kernel (function), work of a test (run) or the record of an event
+ * (none of these). */
 struct fake_operation {
     void *target;
     const void *source;
     size_t bytes;
     int byte;
     const void *function;
+    void (*run)(void *work, void *next);
+    void *work; /* owned, of `bytes` */
 };
 
 struct fake_list {
@@ -63,7 +66,9 @@ bool fake_enter(const char *call, cudaError_t *result);
 void *fake_new_object(void);
 void fake_drop_object(const void *object);
 struct fake_allocation *fake_find(const void *memory);
-void fake_enqueue(struct fake_operation operation);
+void fake_enqueue(struct fake_operation operation); /* takes its work over */
+void fake_drop_operations(struct fake_list *list);
 void fake_run_until(uint64_t enqueued_count); /* the stream, up to that operation */
 void fake_forget_stream(void);
 void fake_add_stream_calls(struct es_cuda_calls *calls);
+void fake_add_green_calls(struct es_cuda_calls *calls);

@@ -1,6 +1,5 @@
 #include "tests/support/fake_cuda_inner.h"
 
-#include <cuda.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,22 @@ static void append(struct fake_list *list, struct fake_operation operation) {
     list->operations[list->count++] = operation;
 }
 
+static void *copy_of(const void *work, size_t bytes) {
+    void *copy = malloc(bytes);
+    if (copy == NULL) {
+        fprintf(stderr, "fake CUDA: no memory for %zu bytes of work\n", bytes);
+        abort();
+    }
+    return memcpy(copy, work, bytes);
+}
+
+/* Another one, with work of its own. */
+static struct fake_operation twin(const struct fake_operation *operation) {
+    struct fake_operation other = *operation;
+    other.work = operation->work != NULL ? copy_of(operation->work, operation->bytes) : NULL;
+    return other;
+}
+
 void fake_enqueue(struct fake_operation operation) {
     if (fake.recording != NULL) {
         append(fake.recording, operation);
@@ -24,12 +39,32 @@ void fake_enqueue(struct fake_operation operation) {
     fake.enqueued_count++;
 }
 
+void fake_cuda_enqueue(void (*run)(void *work, void *next), const void *work, size_t bytes) {
+    struct fake_operation operation = {.run = run, .work = copy_of(work, bytes), .bytes = bytes};
+    fake_enqueue(operation);
+}
+
+static void run_work(const struct fake_operation *operation, const struct fake_operation *next) {
+    operation->run(operation->work,
+                   next != NULL && next->run == operation->run ? next->work : NULL);
+    free(operation->work);
+}
+
+void fake_drop_operations(struct fake_list *list) {
+    for (size_t i = 0; i < list->count; i++) {
+        free(list->operations[i].work);
+    }
+    free(list->operations);
+}
+
 void fake_run_until(uint64_t enqueued_count) {
     size_t done = 0;
     while (done < fake.waiting.count && fake.done_count < enqueued_count) {
         const struct fake_operation *operation = &fake.waiting.operations[done++];
         if (operation->source != NULL) {
             memmove(operation->target, operation->source, operation->bytes);
+        } else if (operation->run != NULL) {
+            run_work(operation, done < fake.waiting.count ? operation + 1 : NULL);
         } else if (operation->function == NULL) {
             memset(operation->target, operation->byte, operation->bytes);
         } else if (fake.kernel != NULL) {
@@ -46,7 +81,7 @@ void fake_run_until(uint64_t enqueued_count) {
 }
 
 void fake_forget_stream(void) {
-    free(fake.waiting.operations);
+    fake_drop_operations(&fake.waiting);
 }
 
 static cudaError_t stream_create_with_flags(cudaStream_t *stream, unsigned int flags) {
@@ -179,7 +214,7 @@ static cudaError_t graph_instantiate(cudaGraphExec_t *executable, cudaGraph_t gr
     const struct fake_list *recorded = (const struct fake_list *)(const void *)graph;
     struct fake_list *copied = fake_new_object();
     for (size_t i = 0; i < recorded->count; i++) {
-        append(copied, recorded->operations[i]);
+        append(copied, twin(&recorded->operations[i]));
     }
     *executable = (cudaGraphExec_t)copied;
     return cudaSuccess;
@@ -200,7 +235,7 @@ static cudaError_t graph_launch(cudaGraphExec_t executable, cudaStream_t stream)
     }
     const struct fake_list *list = (const struct fake_list *)(const void *)executable;
     for (size_t i = 0; i < list->count; i++) {
-        fake_enqueue(list->operations[i]);
+        fake_enqueue(twin(&list->operations[i]));
     }
     return cudaSuccess;
 }
@@ -275,142 +310,7 @@ static cudaError_t event_destroy(cudaEvent_t event) {
     return cudaSuccess;
 }
 
-/* -- the driver's green contexts ----------------------------------------------------------------
- * */
-
-#if CUDA_VERSION >= 12050
-
-static CUresult device_get_resource(CUdevice device, CUdevResource *resource,
-                                    CUdevResourceType type) {
-    (void)device;
-    cudaError_t result;
-    memset(resource, 0, sizeof *resource);
-    resource->type = type;
-    resource->sm.smCount = (unsigned int)fake.device.sm_count;
-    return fake_enter("cuDeviceGetDevResource", &result) ? CUDA_SUCCESS : (CUresult)result;
-}
-
-/* Groups of eight, as Hopper's. */
-static CUresult split_by_count(CUdevResource *part, unsigned int *group_count,
-                               const CUdevResource *all, CUdevResource *remaining,
-                               unsigned int flags, unsigned int count_min) {
-    (void)remaining;
-    (void)flags;
-    cudaError_t result;
-    if (!fake_enter("cuDevSmResourceSplitByCount", &result)) {
-        return (CUresult)result;
-    }
-    *part = *all;
-    part->sm.smCount = (count_min + 7) / 8 * 8;
-    *group_count = 1;
-    return part->sm.smCount <= all->sm.smCount ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
-}
-
-static CUresult generate_desc(CUdevResourceDesc *desc, CUdevResource *resources,
-                              unsigned int resource_count) {
-    (void)resources;
-    (void)resource_count;
-    cudaError_t result;
-    *desc = NULL;
-    return fake_enter("cuDevResourceGenerateDesc", &result) ? CUDA_SUCCESS : (CUresult)result;
-}
-
-static CUresult green_create(CUgreenCtx *context, CUdevResourceDesc desc, CUdevice device,
-                             unsigned int flags) {
-    (void)desc;
-    (void)device;
-    (void)flags;
-    cudaError_t result;
-    if (!fake_enter("cuGreenCtxCreate", &result)) {
-        return (CUresult)result;
-    }
-    *context = fake_new_object();
-    return CUDA_SUCCESS;
-}
-
-static CUresult green_destroy(CUgreenCtx context) {
-    cudaError_t result;
-    if (!fake_enter("cuGreenCtxDestroy", &result)) {
-        return (CUresult)result;
-    }
-    fake_drop_object((const void *)context);
-    return CUDA_SUCCESS;
-}
-
-static CUresult as_context(CUcontext *context, CUgreenCtx green) {
-    cudaError_t result;
-    *context = (CUcontext)(void *)green;
-    return fake_enter("cuCtxFromGreenCtx", &result) ? CUDA_SUCCESS : (CUresult)result;
-}
-
-static CUresult set_current(CUcontext context) {
-    (void)context;
-    cudaError_t result;
-    return fake_enter("cuCtxSetCurrent", &result) ? CUDA_SUCCESS : (CUresult)result;
-}
-
-static CUresult green_stream_create(CUstream *stream, CUgreenCtx context, unsigned int flags,
-                                    int priority) {
-    (void)context;
-    (void)flags;
-    (void)priority;
-    cudaError_t result;
-    if (!fake_enter("cuGreenCtxStreamCreate", &result)) {
-        return (CUresult)result;
-    }
-    *stream = fake_new_object();
-    return CUDA_SUCCESS;
-}
-
-static void *find_driver_function(const char *symbol) {
-    static const struct {
-        const char *symbol;
-        void (*function)(void);
-    } functions[] = {
-        {"cuDeviceGetDevResource", (void (*)(void))device_get_resource},
-        {"cuDevSmResourceSplitByCount", (void (*)(void))split_by_count},
-        {"cuDevResourceGenerateDesc", (void (*)(void))generate_desc},
-        {"cuGreenCtxCreate", (void (*)(void))green_create},
-        {"cuGreenCtxDestroy", (void (*)(void))green_destroy},
-        {"cuCtxFromGreenCtx", (void (*)(void))as_context},
-        {"cuCtxSetCurrent", (void (*)(void))set_current},
-        {"cuGreenCtxStreamCreate", (void (*)(void))green_stream_create},
-    };
-    for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
-        if (strcmp(symbol, functions[i].symbol) == 0) {
-            void *found = NULL;
-            memcpy(&found, &functions[i].function, sizeof found);
-            return found;
-        }
-    }
-    return NULL;
-}
-
-#else
-
-static void *find_driver_function(const char *symbol) {
-    (void)symbol;
-    return NULL;
-}
-
-#endif
-
-static cudaError_t get_driver_entry_point(const char *symbol, void **function, unsigned int version,
-                                          unsigned long long flags,
-                                          enum cudaDriverEntryPointQueryResult *found) {
-    (void)version;
-    (void)flags;
-    cudaError_t result;
-    if (!fake_enter("get_driver_entry_point", &result)) {
-        return result;
-    }
-    *function = fake.device.has_green_contexts ? find_driver_function(symbol) : NULL;
-    *found = *function != NULL ? cudaDriverEntryPointSuccess : cudaDriverEntryPointSymbolNotFound;
-    return cudaSuccess;
-}
-
 void fake_add_stream_calls(struct es_cuda_calls *calls) {
-    calls->get_driver_entry_point = get_driver_entry_point;
     calls->stream_create_with_flags = stream_create_with_flags;
     calls->stream_destroy = stream_destroy;
     calls->stream_synchronize = stream_synchronize;

@@ -38,6 +38,7 @@ LAYERS = {
     "tests/engine_cpu": {"tests", "tools", "engine/cpu", "engine", "platform"},
     "tests/engine_cuda": {"tests", "tools", "engine/cuda", "engine", "engine/cpu",
                           "platform/jetson", "platform"},
+    "tests/simt": {"tests", "engine/cuda", "engine", "platform/jetson", "platform"},
     "tests/board/virtual": {"tests", "audio", "platform"},
 }
 LIBRARIES = {"platform", "platform/jetson", "audio", "board", "engine", "engine/cpu", "engine/cuda"}

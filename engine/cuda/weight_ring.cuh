@@ -1,0 +1,86 @@
+/* weight_ring.cuh - weights on their way through shared memory, ahead of who multiplies by them.
+ *
+ *   es_ring_open(ring);                                    thread 0; then __syncthreads
+ *   es_ring_fill(ring, number, lane, row_count, bytes, from);       the producer's warp
+ *   const uint4 *block = es_ring_await(ring, number);      a consumer's warp
+ *   es_ring_free(ring, number, lane);
+ *
+ * A block is a piece of 512 columns of 8 weight rows, 1 KiB a row. Blocks are numbered in the order in
+ * which they are used, over all matrices of a kernel; number n lies in slot n modulo the depth. Each
+ * is filled by the one producer and emptied by one warp. Weights are never written, so the producer
+ * waits for nothing but room: what the next matrix needs is there when its input is.
+ *
+ * From compute capability 9.0 on by bulk copies, below by cp.async: the same bytes. */
+#pragma once
+
+#include "engine/cuda/ptx.cuh"
+
+#define ES_RING_ROWS 8u
+#define ES_RING_COLUMNS 512u
+#define ES_RING_ROW_WORDS (ES_RING_COLUMNS / 8u) /* of 16 bytes */
+#define ES_RING_BLOCK_BYTES (ES_RING_ROWS * ES_RING_COLUMNS * 2u)
+
+struct es_ring {
+    uint4 *blocks;    /* [depth, ES_RING_ROWS, ES_RING_ROW_WORDS], shared memory */
+    uint64_t *filled; /* [depth] barriers, shared memory */
+    uint64_t *freed;
+    uint32_t depth;
+};
+
+__device__ __forceinline__ void es_ring_open(const struct es_ring &ring) {
+    for (uint32_t slot = 0; slot < ring.depth; slot++) {
+        es_ptx_mbarrier_init(ring.filled + slot, es_ptx_has_bulk_copies() ? 1u : 32u);
+        es_ptx_mbarrier_init(ring.freed + slot, 1u);
+    }
+    es_ptx_mbarrier_publish();
+}
+
+/* The producer's 32 lanes together. `from(row)`: where row 0..row_count-1 of the block begins; of
+ * each `row_bytes` are copied, a multiple of 64. Rows beyond row_count keep what they held. */
+template <class From>
+__device__ __forceinline__ void es_ring_fill(const struct es_ring &ring, uint32_t number,
+                                             uint32_t lane, uint32_t row_count, uint32_t row_bytes,
+                                             const From &from) {
+    const uint32_t slot = number % ring.depth;
+    const uint32_t turn = number / ring.depth;
+    if (turn > 0) {
+        while (!es_ptx_mbarrier_test(ring.freed + slot, (turn - 1u) & 1u)) {
+        }
+    }
+    uint4 *block = ring.blocks + (size_t)slot * ES_RING_ROWS * ES_RING_ROW_WORDS;
+    if (es_ptx_has_bulk_copies()) {
+        if (lane == 0) {
+            es_ptx_mbarrier_expect(ring.filled + slot, row_count * row_bytes);
+        }
+        __syncwarp();
+        if (lane < row_count) {
+            es_ptx_copy_bulk(block + lane * ES_RING_ROW_WORDS, from(lane), row_bytes,
+                             ring.filled + slot);
+        }
+        return;
+    }
+    for (uint32_t row = 0; row < row_count; row++) {
+        const uint4 *words = reinterpret_cast<const uint4 *>(from(row));
+        for (uint32_t word = lane; word < row_bytes / 16u; word += 32u) {
+            es_ptx_cp_async(es_ptx_shared(block + row * ES_RING_ROW_WORDS + word), words + word,
+                            true);
+        }
+    }
+    es_ptx_mbarrier_arrive_copies(ring.filled + slot);
+}
+
+__device__ __forceinline__ const uint4 *es_ring_await(const struct es_ring &ring,
+                                                      uint32_t number) {
+    const uint32_t slot = number % ring.depth;
+    while (!es_ptx_mbarrier_test(ring.filled + slot, number / ring.depth & 1u)) {
+    }
+    return ring.blocks + (size_t)slot * ES_RING_ROWS * ES_RING_ROW_WORDS;
+}
+
+__device__ __forceinline__ void es_ring_free(const struct es_ring &ring, uint32_t number,
+                                             uint32_t lane) {
+    __syncwarp();
+    if (lane == 0) {
+        es_ptx_mbarrier_arrive(ring.freed + number % ring.depth);
+    }
+}

@@ -1,0 +1,275 @@
+/* All of a layer but its attention in one kernel, against the operations that it is made of. */
+#include "engine/rope.h"
+#include "tests/engine_cuda/linear_rig.h"
+
+#define HEAD_DIM 16u
+#define HEAD_STRIDE 32u
+#define SLOT_COUNT 24u
+#define POSITION 1000003u
+
+struct layer_case {
+    uint32_t dim, hidden_dim, head_count, kv_head_count, row_count;
+    bool has_ada, has_biases, has_next;
+};
+
+/* What is written: the residual stream, and q, keys and values of the next layer. */
+struct layer_results {
+    float *x, *hidden, *q;
+    uint16_t *keys, *values;
+};
+
+struct layer_rig {
+    struct layer_case shape;
+    struct es_cuda_ops ops;
+    struct linear_rig_map wo, w1, w3, w2, wq, wk, wv;
+    float *x, *attended;        /* host */
+    float *device_attended;     /* [row_count, q_dim] */
+    float *norm, *ada, *o_bias; /* device */
+    uint64_t *turns;
+    struct layer_results device;
+};
+
+static uint32_t q_dim_of(const struct layer_case *shape) {
+    return shape->head_count * HEAD_DIM;
+}
+
+static size_t ring_bytes_of(const struct layer_case *shape) {
+    return (size_t)shape->kv_head_count * SLOT_COUNT * HEAD_STRIDE * sizeof(uint16_t);
+}
+
+static float *put_numbers(uint32_t count, float scale) {
+    float *numbers = device_rig_numbers(count, scale);
+    float *device = device_rig_put(numbers, count * sizeof *numbers);
+    free(numbers);
+    return device;
+}
+
+static struct layer_rig open_layer(const struct layer_case *shape) {
+    struct layer_rig rig = {.shape = *shape, .ops = linear_rig_ops()};
+    const uint32_t q_dim = q_dim_of(shape);
+    const uint32_t kv_dim = shape->kv_head_count * HEAD_DIM;
+    const uint32_t rows = shape->row_count;
+    rig.ops.arrivals = device_rig_zeros(sizeof *rig.ops.arrivals);
+    rig.wo = linear_rig_map(shape->dim, q_dim);
+    rig.w1 = linear_rig_map(shape->hidden_dim, shape->dim);
+    rig.w3 = linear_rig_map(shape->hidden_dim, shape->dim);
+    rig.w2 = linear_rig_map(shape->dim, shape->hidden_dim);
+    rig.wq = linear_rig_map(q_dim, shape->dim);
+    rig.wk = linear_rig_map(kv_dim, shape->dim);
+    rig.wv = linear_rig_map(kv_dim, shape->dim);
+    rig.x = device_rig_numbers((size_t)rows * shape->dim, 3.0f);
+    rig.attended = device_rig_numbers((size_t)rows * q_dim, 1.0f);
+    rig.device_attended = device_rig_put(rig.attended, (size_t)rows * q_dim * sizeof(float));
+    rig.norm = put_numbers(shape->dim, 0.5f);
+    rig.ada = put_numbers(shape->dim, 0.5f);
+    rig.o_bias = put_numbers(shape->dim, 1.0f);
+    uint64_t turns[HEAD_DIM / 2u];
+    struct es_rope rope;
+    es_rope_init(&rope, HEAD_DIM, 1e6, turns);
+    rig.turns = device_rig_put(turns, sizeof turns);
+    struct es_cuda_stream_state state = {.decoder_position = POSITION};
+    device_rig_write(rig.ops.state, &state, sizeof state);
+    rig.device = (struct layer_results){
+        .x = device_rig_take((size_t)rows * shape->dim * sizeof(float)),
+        .hidden = device_rig_take((size_t)rows * shape->hidden_dim * sizeof(float)),
+        .q = device_rig_take((size_t)rows * q_dim * sizeof(float)),
+        .keys = device_rig_take(ring_bytes_of(shape)),
+        .values = device_rig_take(ring_bytes_of(shape))};
+    return rig;
+}
+
+static void close_layer(struct layer_rig *rig) {
+    struct linear_rig_map *maps[] = {&rig->wo, &rig->w1, &rig->w3, &rig->w2,
+                                     &rig->wq, &rig->wk, &rig->wv};
+    for (size_t i = 0; i < sizeof maps / sizeof maps[0]; i++) {
+        free(maps[i]->values);
+    }
+    free(rig->x);
+    free(rig->attended);
+    linear_rig_close(&rig->ops);
+}
+
+static void bind(const struct layer_rig *rig, struct es_cuda_layer *op, struct es_cuda_qkv *qkv) {
+    const struct layer_case *shape = &rig->shape;
+    *qkv = (struct es_cuda_qkv){.x = rig->device.x,
+                                .norm = rig->norm,
+                                .norm_eps = 1e-5f,
+                                .row_count = shape->row_count,
+                                .wq = &rig->wq.matrix,
+                                .wk = &rig->wk.matrix,
+                                .wv = &rig->wv.matrix,
+                                .turns = rig->turns,
+                                .position = &rig->ops.state->decoder_position,
+                                .head_count = shape->head_count,
+                                .kv_head_count = shape->kv_head_count,
+                                .head_dim = HEAD_DIM,
+                                .q = rig->device.q,
+                                .keys = rig->device.keys,
+                                .values = rig->device.values,
+                                .head_stride = HEAD_STRIDE,
+                                .slot_count = SLOT_COUNT};
+    *op = (struct es_cuda_layer){.output = {.x = rig->device_attended,
+                                            .x_row_floats = q_dim_of(shape),
+                                            .row_count = shape->row_count,
+                                            .w = &rig->wo.matrix,
+                                            .bias = shape->has_biases ? rig->o_bias : NULL,
+                                            .is_added = true,
+                                            .y = rig->device.x},
+                                 .gate = {.x = rig->device.x,
+                                          .norm = rig->norm,
+                                          .ada = shape->has_ada ? rig->ada : NULL,
+                                          .norm_eps = 1e-5f,
+                                          .row_count = shape->row_count,
+                                          .w1 = &rig->w1.matrix,
+                                          .w3 = &rig->w3.matrix,
+                                          .out = rig->device.hidden},
+                                 .down = {.x = rig->device.hidden,
+                                          .x_row_floats = shape->hidden_dim,
+                                          .row_count = shape->row_count,
+                                          .w = &rig->w2.matrix,
+                                          .bias = shape->has_biases ? rig->o_bias : NULL,
+                                          .is_added = true,
+                                          .y = rig->device.x},
+                                 .next = shape->has_next ? qkv : NULL};
+}
+
+static enum es_status run_apart(const struct es_cuda_ops *ops, const struct es_cuda_layer *op,
+                                struct es_error *error) {
+    enum es_status status = es_cuda_project(ops, &op->output, error);
+    if (status == ES_OK) {
+        status = es_cuda_gate(ops, &op->gate, error);
+    }
+    if (status == ES_OK) {
+        status = es_cuda_project(ops, &op->down, error);
+    }
+    return status == ES_OK && op->next != NULL ? es_cuda_qkv(ops, op->next, error) : status;
+}
+
+/* Runs it, as one kernel or as four, from the same start; the caller frees what comes out. */
+static struct layer_results run(struct layer_rig *rig, bool is_one) {
+    const struct layer_case *shape = &rig->shape;
+    const size_t x_bytes = (size_t)shape->row_count * shape->dim * sizeof(float);
+    const size_t q_bytes = (size_t)shape->row_count * q_dim_of(shape) * sizeof(float);
+    const size_t ring_bytes = ring_bytes_of(shape);
+    struct es_error error;
+    struct es_cuda_qkv qkv;
+    struct es_cuda_layer op;
+    bind(rig, &op, &qkv);
+    device_rig_write(rig->device.x, rig->x, x_bytes);
+    device_rig_ok(es_cuda_fill(rig->ops.cuda, rig->device.q, 0, q_bytes, &error), &error);
+    device_rig_ok(es_cuda_fill(rig->ops.cuda, rig->device.keys, 0, ring_bytes, &error), &error);
+    device_rig_ok(es_cuda_fill(rig->ops.cuda, rig->device.values, 0, ring_bytes, &error), &error);
+    device_rig_ok(
+        is_one ? es_cuda_layer(&rig->ops, &op, &error) : run_apart(&rig->ops, &op, &error), &error);
+    struct layer_results host = {.x = malloc(x_bytes),
+                                 .q = malloc(q_bytes),
+                                 .keys = malloc(ring_bytes),
+                                 .values = malloc(ring_bytes)};
+    device_rig_get(host.x, rig->device.x, x_bytes);
+    device_rig_get(host.q, rig->device.q, q_bytes);
+    device_rig_get(host.keys, rig->device.keys, ring_bytes);
+    device_rig_get(host.values, rig->device.values, ring_bytes);
+    return host;
+}
+
+static void drop(struct layer_results *host) {
+    free(host->x);
+    free(host->q);
+    free(host->keys);
+    free(host->values);
+}
+
+/* |a - b| / |b| over all numbers. */
+static double distance(const float *a, const float *b, size_t count) {
+    double off = 0.0;
+    double all = 1e-30;
+    for (size_t i = 0; i < count; i++) {
+        off += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+        all += (double)b[i] * (double)b[i];
+    }
+    double error = sqrt(off / all);
+    return isfinite(error) ? error : INFINITY;
+}
+
+static double half_distance(const uint16_t *a, const uint16_t *b, size_t count) {
+    double worst = 0.0;
+    for (size_t i = 0; i < count; i++) {
+        double value = device_rig_f16_value(b[i]);
+        worst = fmax(worst, fabs(device_rig_f16_value(a[i]) - value) / fmax(fabs(value), 0.05));
+    }
+    return worst;
+}
+
+static bool is_same(const struct layer_rig *rig, const struct layer_results *a,
+                    const struct layer_results *b) {
+    const struct layer_case *shape = &rig->shape;
+    const size_t x_bytes = (size_t)shape->row_count * shape->dim * sizeof(float);
+    const size_t q_bytes = (size_t)shape->row_count * q_dim_of(shape) * sizeof(float);
+    return memcmp(a->x, b->x, x_bytes) == 0 && memcmp(a->q, b->q, q_bytes) == 0 &&
+           memcmp(a->keys, b->keys, ring_bytes_of(shape)) == 0 &&
+           memcmp(a->values, b->values, ring_bytes_of(shape)) == 0;
+}
+
+/* Widths that are no multiple of anything, of one block of weights, of whole blocks, of more. */
+static const struct layer_case cases[] = {
+    {40, 52, 5, 1, 1, true, false, true},     {40, 52, 4, 4, 4, false, true, true},
+    {512, 520, 6, 2, 1, true, false, true},   {640, 1088, 4, 2, 3, true, true, true},
+    {300, 1024, 40, 8, 8, true, false, true}, {96, 200, 4, 2, 2, false, true, false},
+};
+#define CASE_COUNT (sizeof cases / sizeof cases[0])
+
+ES_TEST("one kernel computes what four do") {
+    double worst = 0.0;
+    double worst_half = 0.0;
+    for (size_t i = 0; i < CASE_COUNT; i++) {
+        struct layer_rig rig = open_layer(&cases[i]);
+        const size_t halves = ring_bytes_of(&cases[i]) / sizeof(uint16_t);
+        struct layer_results one = run(&rig, true);
+        struct layer_results four = run(&rig, false);
+        worst = fmax(worst, distance(one.x, four.x, (size_t)cases[i].row_count * cases[i].dim));
+        worst =
+            fmax(worst, distance(one.q, four.q, (size_t)cases[i].row_count * q_dim_of(&cases[i])));
+        worst_half = fmax(worst_half, half_distance(one.keys, four.keys, halves));
+        worst_half = fmax(worst_half, half_distance(one.values, four.values, halves));
+        drop(&one);
+        drop(&four);
+        close_layer(&rig);
+    }
+    es_test_note("relative distance %.1e, of keys and values %.1e", worst, worst_half);
+    ES_EXPECT(worst < 3e-5);
+    ES_EXPECT(worst_half < 2e-3); /* steps of f16 */
+}
+
+ES_TEST("a layer has the same bits each time and for any number of blocks") {
+    for (size_t i = 0; i < CASE_COUNT; i++) {
+        struct layer_rig rig = open_layer(&cases[i]);
+        const uint32_t sm_count = rig.ops.cuda->sm_count;
+        struct layer_results first = run(&rig, true);
+        for (uint32_t count = sm_count; count > 0; count /= 2u) {
+            rig.ops.cuda->sm_count = count;
+            /* The meeting place counts whole rounds of as many blocks as there are. */
+            device_rig_ok(es_cuda_fill(rig.ops.cuda, rig.ops.arrivals, 0, sizeof(uint64_t),
+                                       &(struct es_error){""}),
+                          &(struct es_error){""});
+            struct layer_results again = run(&rig, true);
+            ES_EXPECT(is_same(&rig, &first, &again));
+            drop(&again);
+        }
+        rig.ops.cuda->sm_count = sm_count;
+        drop(&first);
+        close_layer(&rig);
+    }
+}
+
+ES_TEST("a row's bits do not depend on the rows beside it") {
+    struct layer_case shape = {640, 1088, 4, 2, 4, true, true, true};
+    struct layer_rig rig = open_layer(&shape);
+    struct layer_results all = run(&rig, true);
+    rig.shape.row_count = 1;
+    struct layer_results one = run(&rig, true);
+    ES_EXPECT_EQ(memcmp(all.x, one.x, shape.dim * sizeof(float)), 0);
+    ES_EXPECT_EQ(memcmp(all.q, one.q, q_dim_of(&shape) * sizeof(float)), 0);
+    drop(&all);
+    drop(&one);
+    close_layer(&rig);
+}
