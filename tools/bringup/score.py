@@ -115,7 +115,7 @@ def position_count(stream):
 
 
 @torch.no_grad()
-def transcribe(model, streams, device, shift=0.0, cells=40_000_000):
+def transcribe(model, streams, device, shift=0.0, cells=160_000_000):
     """Greedy decode of every stream with key-value caches; [[(class, position)]] per stream.
 
     `shift` is added to the logit of WORD: nearly what calibrate.py would do to the weights.

@@ -99,6 +99,8 @@ def train(model, mixer, schedule, device, compiled, log):
     total = LEFT_PAD + schedule.positions
     encoder = window_mask(4 * total, shape.encoder_window, device), rope_table(4 * total, HEAD_DIM_ENCODER, device)
     decoder = window_mask(total, shape.decoder_window, device), rope_table(total, HEAD_DIM_DECODER, device)
+    if compiled:
+        torch._dynamo.config.suppress_errors = True  # what does not compile runs as it is
     forward = torch.compile(model) if compiled else model
     model.train()
     curve, started = [], None
