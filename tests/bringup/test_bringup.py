@@ -110,7 +110,7 @@ class Smoke(unittest.TestCase):
             batch = ["batch.py", data, runs, "--steps", "20", "3", "--streams", "1",
                      "--recipes", "starts", "--shifts", "-1", "--poll", "0.2",
                      "--set", "batch=2", "positions=40", "warm_up=5", "average=0.5"]
-            said = tool(*batch, "--minutes", "8", "--stage-minutes", "7.9", "7.9", expected=3)
+            said = tool(*batch, "--minutes", "30", "--stage-minutes", "20", "60", expected=3)
             self.assertIn("call again", said)
             self.assertNotIn("seed1.json", os.listdir(runs))
             sweep = read_run(runs, "starts")
@@ -120,7 +120,7 @@ class Smoke(unittest.TestCase):
             self.assertEqual(sorted(sweep["scores"]), ["-1", "0"])
             self.assertEqual(sweep["scores"]["0"]["commands clean @6"]["words"], 8)
             trained = os.stat(os.path.join(runs, "starts.safetensors")).st_mtime_ns
-            tool(*batch, "--minutes", "30", "--stage-minutes", "7.9", "7.9")
+            tool(*batch, "--minutes", "70", "--stage-minutes", "20", "60")
             self.assertEqual(os.stat(os.path.join(runs, "starts.safetensors")).st_mtime_ns, trained)
             with open(os.path.join(runs, "report.md"), encoding="utf-8") as file:
                 report = file.read()

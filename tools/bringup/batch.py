@@ -9,7 +9,7 @@ with three seeds, and the prototype's, on training and validation speakers, and 
 
 A stage is begun only where its minutes fit into what is left of --minutes; within a stage runs stop by the clock, their
 learning rate fallen to its end. What is done is not done again: the same command goes on where it was, so that two calls
-of --minutes 4.2 and 8.7 do what one of 13 does. OUT_DIR gets report.md, runs.json (every run's settings, curve and scores),
+of --minutes 4.5 and 8.7 do what one of 13 does. OUT_DIR gets report.md, runs.json (every run's settings, curve and scores),
 one log and one safetensors for each run. Exit code 0: all is done; 3: time is used up, call again; 1: a run failed.
 """
 import argparse
