@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Smoke test of tools/bringup on a CPU: prepare, train 20 steps, score, export, and run earshot.
+"""Smoke test of tools/bringup on a CPU: prepare, a tiny batch, export, and run earshot.
 
     test_bringup.py EARSHOT
 
@@ -75,12 +75,19 @@ def make_corpora(folder):
             writer.writerows(table)
 
 
-def tool(name, *arguments):
+def tool(name, *arguments, expected=0):
+    """One thread each: on a busy machine two wait for each other most of the time."""
     done = subprocess.run([sys.executable, "-B", os.path.join(TOOLS, name), *arguments],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, check=False, text=True)
-    assert done.returncode == 0, f"{name}: exit code {done.returncode}\n{done.stdout}"
+                          stderr=subprocess.STDOUT, check=False, text=True,
+                          env=dict(os.environ, OMP_NUM_THREADS="1"))
+    assert done.returncode == expected, f"{name}: exit code {done.returncode}\n{done.stdout}"
     return done.stdout
+
+
+def read_run(runs, name):
+    with open(os.path.join(runs, f"{name}.json"), encoding="utf-8") as file:
+        return json.load(file)
 
 
 def earshot(*arguments):
@@ -94,22 +101,36 @@ def earshot(*arguments):
                  "python3 -m venv .venv && .venv/bin/pip install -r tools/bringup/requirements.txt"
                  f" && .venv/bin/python tests/bringup/test_bringup.py {EARSHOT}")
 class Smoke(unittest.TestCase):
-    def test_twenty_steps_make_a_model_that_earshot_runs(self):
+    def test_one_command_chooses_trains_and_reports_and_earshot_runs_the_model(self):
         with tempfile.TemporaryDirectory() as folder:
             audio, data, runs, model = (os.path.join(folder, name)
                                         for name in ("audio", "data", "runs", "model"))
             os.mkdir(audio)
             make_corpora(audio)
-            tool("prepare.py", audio, data, "--synthetic", "0")
-            tool("train.py", data, runs, "--name", "smoke", "--streams", "1", "--set", "steps=20",
-                 "batch=2", "positions=40", "warm_up=5", "average=0.5")
-            with open(os.path.join(runs, "smoke.json"), encoding="utf-8") as file:
-                run = json.load(file)
-            losses = {step: loss for step, _, loss, _ in run["curve"]}
+            tool("prepare.py", audio, data, "--synthetic", "0", "--phrases", "0")
+            batch = ["batch.py", data, runs, "--steps", "20", "3", "--streams", "1",
+                     "--recipes", "starts", "--shifts", "-1", "--poll", "0.2",
+                     "--set", "batch=2", "positions=40", "warm_up=5", "average=0.5"]
+            said = tool(*batch, "--minutes", "30", "--stage-minutes", "20", "60", expected=3)
+            self.assertIn("call again", said)
+            self.assertNotIn("seed1.json", os.listdir(runs))
+            sweep = read_run(runs, "starts")
+            losses = {step: loss for step, _, loss, _ in sweep["curve"]}
             self.assertLess(losses[20], losses[1] / 2)
-            self.assertEqual(run["scored"], "validation")
-            self.assertEqual(run["scores"]["commands clean @6"]["words"], 8)
-            tool("export.py", os.path.join(runs, "smoke.safetensors"), model)
+            self.assertEqual(sweep["scored"], "validation")
+            self.assertEqual(sorted(sweep["scores"]), ["-1", "0"])
+            self.assertEqual(sweep["scores"]["0"]["commands clean @6"]["words"], 8)
+            trained = os.stat(os.path.join(runs, "starts.safetensors")).st_mtime_ns
+            tool(*batch, "--minutes", "70", "--stage-minutes", "20", "60")
+            self.assertEqual(os.stat(os.path.join(runs, "starts.safetensors")).st_mtime_ns, trained)
+            with open(os.path.join(runs, "report.md"), encoding="utf-8") as file:
+                report = file.read()
+            for row in ("| recipe | shift |", "| commands clean @30 |", "| prototype's recipe |"):
+                self.assertIn(row, report)
+            for name in ("seed1", "seed2", "seed3", "prototype"):
+                self.assertEqual(read_run(runs, name)["scored"], "test")
+                self.assertEqual(read_run(runs, name)["steps"], 3)
+            tool("export.py", os.path.join(runs, "seed1.safetensors"), model)
             for name in ("params.json", "tekken.json"):
                 with open(os.path.join(model, name), "rb") as made, \
                         open(os.path.join(MODEL, name), "rb") as shipped:
@@ -122,20 +143,53 @@ class Smoke(unittest.TestCase):
             lines = earshot("--model", model, "--format", "tokens", SPEECH).splitlines()
             self.assertEqual(len(lines), 11 * 12.5 // 1 + 1 + 11)
 
+    def test_a_shift_moves_one_logit_and_a_left_out_voice_only_scores(self):
+        import torch
+
+        import calibrate
+        from model import WORD, Model, Shape
+        from splits import FSDD_LEFT_OUT, split_of
+        self.assertEqual(len(set(FSDD_LEFT_OUT.values())), 3)
+        for voice in FSDD_LEFT_OUT.values():
+            self.assertEqual(split_of("fsdd", {"speaker": voice}), "train")
+        torch.manual_seed(1)
+        model = Model(Shape())
+        before = model.embedding.weight.detach().clone()
+
+        class Streams:
+            device = "cpu"
+
+            @staticmethod
+            def batch(streams, positions):
+                count = 32 + positions
+                ids = torch.randint(1408, (streams, count))
+                mel = torch.randn(streams, 128, 8 * count)
+                return mel, ids, ids, None, torch.full((streams,), 6)
+
+        torch.manual_seed(2)
+        direction, mean, deviation = calibrate.constant_direction(model, Streams, 1, 2, 40)
+        self.assertLess(abs(mean - 1), 0.1)
+        self.assertLess(deviation, 1)
+        with torch.no_grad():
+            row = before[WORD] - direction
+        torch.manual_seed(2)
+        calibrate.shift(model, Streams, -1)
+        changed = (model.embedding.weight != before).any(1).nonzero().flatten().tolist()
+        self.assertEqual(changed, [WORD])
+        self.assertEqual(model.embedding.weight[WORD].shape, row.shape)
+
     def test_the_scoring_of_training_hears_what_earshot_hears(self):
         import soundfile
         import torch
         from safetensors.torch import load_file
 
+        import calibrate
         import score
         from model import Model, Shape, to_original
         from words import WORDS
-        model = Model(Shape())
-        shipped = load_file(os.path.join(MODEL, "consolidated.safetensors"))
-        places = to_original(model)
-        self.assertEqual(sorted(places), sorted(shipped))
-        for name, weights in shipped.items():
-            places[name].copy_(weights)
+        shipped = os.path.join(MODEL, "consolidated.safetensors")
+        self.assertEqual(sorted(to_original(Model(Shape()))), sorted(load_file(shipped)))
+        model = calibrate.load_model(shipped, Shape())
         paths = [os.path.join(RECORDINGS, row["file"]) for row in recordings()[:3]]
         streams = [score.Stream(soundfile.read(path, dtype="float32")[0], [], "recording")
                    for path in paths]

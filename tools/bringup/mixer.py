@@ -28,6 +28,10 @@ class Settings:
     narrow: float = 0.3           # share of streams that lost everything above 3.2 to 4 kHz (telephones, 8 kHz files)
     quiet: float = 0.35           # share of streams between -56 and -16 dB peak
     pad_weight: float = 0.7       # loss weight of "nothing to say" against 1 for a word
+    speech: float = 1.0           # scales the share of other speech alone
+    starts: float = 0.5           # share of other speech that begins where its speaker does, after a pause
+    speech_length: float = 8.0    # seconds of other speech at most
+    speech_weight: float = 1.0    # scales the loss weight of "nothing to say" while other speech or unknown words sound
     warp: float = 0.15            # vocal tract length, +-
 
 
@@ -42,7 +46,11 @@ class Mixer:
         unknown = [float(c["kind"] == "unknown") for c in words]  # none without a synthesizer
         self.unknown_weights = torch.tensor(unknown if any(unknown) else [1.0] * len(words), device=device)
         self.unknown_share = settings.negatives * any(unknown)
-        self.speech = self.table([c for c in clips if c["kind"] == "speech"])
+        speech = [c for c in clips if c["kind"] == "speech"]
+        self.speech = self.table(speech)
+        self.onset_count = torch.tensor([len(c["onsets"]) for c in speech], device=device)
+        most = int(self.onset_count.max())
+        self.onsets = torch.tensor([c["onsets"] + [0] * (most - len(c["onsets"])) for c in speech], device=device)
         self.noise = self.table([c for c in clips if c["kind"] == "noise" and c["samples"] > 10 * RATE])
         self.noise_short = self.table([c for c in clips if c["kind"] == "noise"])
         self.window = torch.hann_window(400, device=device)
@@ -88,6 +96,27 @@ class Mixer:
     def pick(self, table, *shape):
         return table[torch.randint(len(table), shape, device=self.device)]
 
+    def cut_speech(self, *shape):
+        """Stretches of other speech: where their clip lies, its peak, and first and last sample in it [*shape] each.
+
+        A clip's share grows with its length. `starts` of the stretches begin with speech after a pause.
+        """
+        which = torch.multinomial(self.speech[:, 1].float(), math.prod(shape), True).view(shape)
+        at, length, peak = self.speech[which].unbind(-1)
+        longest = torch.where(self.chance(*shape, p=0.5), min(4.0, self.settings.speech_length), self.settings.speech_length)
+        span = torch.minimum((0.3 + self.uniform(*shape) * (longest - 0.3)) * RATE, length * 0.9)
+        anywhere = self.uniform(*shape) * (length - span)
+        onset = self.onsets[which, (self.uniform(*shape) * self.onset_count[which]).long()].float()
+        first = torch.where(self.chance(*shape, p=self.settings.starts), onset, anywhere)
+        return at, peak, first, torch.minimum(first + span, length.float())
+
+    def cut_noise(self, *shape):
+        """Bursts of noise, in the form of cut_speech."""
+        at, length, peak = self.pick(self.noise_short, *shape).unbind(-1)
+        span = torch.minimum(self.uniform(*shape, low=0.04, high=1.5) * RATE, length * 0.9)
+        first = self.uniform(*shape) * (length - span)
+        return at, peak, first, first + span
+
     def batch(self, stream_count, position_count):
         """mel [B, 128, 8 (32 + N)], ids [B, 32 + N], targets, weights alike, delay [B]."""
         script = self.write_script(stream_count, position_count)
@@ -102,7 +131,8 @@ class Mixer:
         # talk with some negatives, half and half, mostly other people's talk, nothing at all
         mode = torch.multinomial(torch.tensor([0.58, 0.22, 0.10, 0.10], device=self.device), b, True)
         unknown = torch.tensor([0.08, 0.18, 0.30, 0.0], device=self.device)[mode, None] * self.unknown_share
-        other = torch.tensor([0.05, 0.20, 0.50, 0.0], device=self.device)[mode, None] * self.settings.negatives
+        other = torch.tensor([0.05, 0.20, 0.50, 0.0], device=self.device)[mode, None]
+        other = other * self.settings.negatives * self.settings.speech
         burst = torch.tensor([0.06, 0.10, 0.15, 0.0], device=self.device)[mode, None] * self.settings.burst_slots
         draw = self.uniform(b, k)
         is_other, is_unknown = draw < other, (draw >= other) & (draw < other + unknown)
@@ -112,12 +142,8 @@ class Mixer:
         at, length, start, end, label, peak = self.rows[torch.where(is_unknown, negative, word)].unbind(-1)
         first = (start - self.uniform(b, k, low=0.01, high=0.14) * RATE).clamp(min=0)
         last = torch.minimum(end + self.uniform(b, k, low=0.02, high=0.25) * RATE, length.float())
-        for chosen, table, low, high in ((is_other, self.speech, 0.3, 4.0), (is_burst, self.noise_short, 0.04, 1.5)):
-            piece = self.pick(table, b, k)
-            span = torch.minimum(self.uniform(b, k, low=low, high=high) * RATE, piece[..., 1] * 0.9)
-            begin = self.uniform(b, k) * (piece[..., 1] - span)
-            at, peak = torch.where(chosen, piece[..., 0], at), torch.where(chosen, piece[..., 2], peak)
-            first, last = torch.where(chosen, begin, first), torch.where(chosen, begin + span, last)
+        for chosen, piece in ((is_other, self.cut_speech(b, k)), (is_burst, self.cut_noise(b, k))):
+            at, peak, first, last = (torch.where(chosen, new, old) for new, old in zip(piece, (at, peak, first, last)))
             label = torch.where(chosen, -1, label)
         speed = torch.exp(torch.randn(b, k, device=self.device) * 0.09).clamp(0.8, 1.25)
         duration = (last - first) / speed
@@ -130,7 +156,7 @@ class Mixer:
         begin = lead[:, None] + torch.cumsum(duration + gap, 1) - (duration + gap)
         begin = torch.where((mode == 3)[:, None], 1e9, begin)
         return dict(at=at, first=first, duration=duration, speed=speed, begin=begin, label=label, peak=peak,
-                    word_end=begin + (end - first) / speed, is_burst=is_burst)
+                    word_end=begin + (end - first) / speed, is_burst=is_burst, is_talk=is_other | is_unknown)
 
     def speak(self, script, sample_count):
         """The dry and reverberant speech [B, samples] and its mean power [B] while somebody speaks."""
@@ -272,6 +298,14 @@ class Mixer:
         ids.scatter_(1, torch.where(said, at, trash), torch.full_like(at, WORD))
         ids[:, 0] = BOS
         inputs, targets = ids[:, :count].contiguous(), ids[:, 1:count + 1].clone()
-        weights = torch.where(targets == PAD, self.settings.pad_weight, 1.0)
+        refused = torch.where(self.over_talk(script, count, delay), self.settings.speech_weight, 1.0)
+        weights = torch.where(targets == PAD, self.settings.pad_weight * refused, 1.0)
         after_prompt = torch.arange(count, device=self.device)[None] >= (LEFT_PAD + delay)[:, None]
         return inputs, targets, weights * after_prompt, delay
+
+    def over_talk(self, script, count, delay):
+        """[B, count]: the positions that decide about a sample of other speech or unknown words, or about 160 ms after it."""
+        heard = (torch.arange(count, device=self.device)[None] - LEFT_PAD - delay[:, None]) * float(POSITION_SAMPLES)
+        slot = (torch.searchsorted(script["begin"].contiguous(), heard.contiguous(), right=True) - 1).clamp(min=0)
+        over = heard - torch.gather(script["begin"], 1, slot) < torch.gather(script["duration"], 1, slot) + 2 * POSITION_SAMPLES
+        return over & torch.gather(script["is_talk"], 1, slot) & (heard >= torch.gather(script["begin"], 1, slot))

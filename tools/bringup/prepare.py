@@ -28,6 +28,7 @@ from splits import split_of
 from words import DIGITS, UNKNOWN, WORDS
 
 RATE = 16000
+COMPRESSION = 0.94  # of synthetic voices, 0 to 1: about 15 kbit/s, because the pack travels
 
 ESPEAK_ACCENTS = "en-gb en-gb-scotland en-gb-x-gbclan en-gb-x-rp en-gb-x-gbcwmd en-us en-us-nyc en-029".split()
 ESPEAK_VARIANTS = ("m1 m2 m3 m4 m5 m6 m7 m8 f1 f2 f3 f4 f5 klatt klatt2 klatt3 Andy Annie Gene Jacky Lee Linda Michael Mike "
@@ -72,9 +73,9 @@ def word_bounds(x, trimmed):
             min(len(x) / RATE, ((last - 1) * hop + window * 0.7) / RATE))
 
 
-def encode(x):
+def encode(x, **how):
     out = io.BytesIO()
-    soundfile.write(out, np.clip(x, -1, 1), RATE, format="OGG", subtype="OPUS")
+    soundfile.write(out, np.clip(x, -1, 1), RATE, format="OGG", subtype="OPUS", **how)
     return out.getvalue()
 
 
@@ -106,9 +107,15 @@ def read_clip(job):
     return clip, keep
 
 
+def phrase(number):
+    """Three to ten words to be refused, to be said in one breath."""
+    rng = random.Random(f"phrase {number}")
+    return " ".join(rng.sample(UNKNOWN, rng.randint(3, 10)))
+
+
 def synthesize(job):
-    """One word by one synthetic voice, or None where the synthesizer gave nothing useful."""
-    seed, word, label = job
+    """One word or phrase by one synthetic voice, or None where the synthesizer gave nothing useful."""
+    seed, word, label, kind = job
     rng, text = random.Random(seed), None
     engine = rng.choices(["espeak", "flite", "festival"], [6, 4, 2])[0]
     with tempfile.NamedTemporaryFile(suffix=".wav") as wav:
@@ -134,10 +141,10 @@ def synthesize(job):
     x = to_rate(x, rate).astype(np.float32)
     if len(x) < 2000 or np.abs(x).max() < 1e-3:
         return None
-    start, end = word_bounds(x, False)
+    start, end = word_bounds(x, False) if kind != "speech" else (0.0, len(x) / RATE)
     first, last = max(0, int(start * RATE) - 1600), min(len(x), int(end * RATE) + 1600)
     x = x[first:last] / np.abs(x).max() * 0.7
-    clip = dict(name=f"{engine}/{voice}/{word}/{seed}", corpus="synthetic", kind="word" if label else "unknown", label=label,
+    clip = dict(name=f"{engine}/{voice}/{seed}", corpus="synthetic", kind=kind, label=label,
                 speaker=voice, split="train", samples=len(x), start=round(start - first / RATE, 4),
                 end=round(end - first / RATE, 4))
     return clip, x
@@ -149,20 +156,23 @@ def main():
     parser.add_argument("out", type=Path)
     parser.add_argument("--synthetic", type=int, default=100,
                         help="synthetic clips per word; digits get twice as many, each word to be refused a twelfth")
+    parser.add_argument("--phrases", type=int, default=300, help="synthetic phrases of words to be refused")
     parser.add_argument("--jobs", type=int, default=2)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     recorded = [(folder.name, row, str(folder / row["file"]))
                 for folder in sorted(args.audio.iterdir()) if (folder / "metadata.tsv").exists()
                 for row in csv.DictReader((folder / "metadata.tsv").open(), delimiter="\t")]
-    spoken = [(f"{word}{k}", word, word) for word in WORDS for k in range(args.synthetic * (2 if word in DIGITS else 1))]
-    spoken += [(f"{word}{k}", word, "") for word in UNKNOWN for k in range(args.synthetic // 12)]
+    spoken = [(f"{word}{k}", word, word, "word") for word in WORDS for k in range(args.synthetic * (2 if word in DIGITS else 1))]
+    spoken += [(f"{word}{k}", word, "", "unknown") for word in UNKNOWN for k in range(args.synthetic // 12)]
+    spoken += [(f"phrase{k}", phrase(k), "", "speech") for k in range(args.phrases)]
     index, group = [], []
     with (args.out / "pack.bin").open("wb") as pack, ProcessPoolExecutor(args.jobs) as pool:
         def flush_group():
             """Synthetic clips are short: they share an Opus file, each with its first sample's place."""
             if group:
-                data = encode(np.concatenate([np.concatenate([x, np.zeros(800, np.float32)]) for _, x in group]))
+                data = encode(np.concatenate([np.concatenate([x, np.zeros(800, np.float32)]) for _, x in group]),
+                              compression_level=COMPRESSION)
                 at, place = pack.tell(), 0
                 for clip, x in group:
                     index.append(dict(clip, offset=at, bytes=len(data), first=place))

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from mel import filters, log_mel, spectrum
-from model import (BOS, FIRST_WORD_ID, HEAD_DIM_DECODER, HEAD_DIM_ENCODER, LEFT_PAD, PAD, POSITION_SAMPLES, rope_table,
-                   window_mask)
+from model import (BOS, FIRST_WORD_ID, HEAD_DIM_DECODER, HEAD_DIM_ENCODER, LEFT_PAD, PAD, POSITION_SAMPLES, WORD,
+                   rope_table, window_mask)
 from words import COMMANDS, DIGITS, WORDS
 
 RATE = 16000
@@ -115,8 +115,11 @@ def position_count(stream):
 
 
 @torch.no_grad()
-def transcribe(model, streams, device, cells=40_000_000):
-    """Greedy decode of every stream with key-value caches; [[(class, position)]] per stream."""
+def transcribe(model, streams, device, shift=0.0, cells=160_000_000):
+    """Greedy decode of every stream with key-value caches; [[(class, position)]] per stream.
+
+    `shift` is added to the logit of WORD: nearly what calibrate.py would do to the weights.
+    """
     model.eval()
     shape, window = model.shape, torch.hann_window(400, device=device)
     bank = torch.from_numpy(filters()).to(device)
@@ -150,7 +153,9 @@ def transcribe(model, streams, device, cells=40_000_000):
                 q, k[:, :, p:p + 1], v[:, :, p:p + 1] = layer.attention.project(layer.attention_norm(h), here)
                 h = h + layer.attention.mix(q, k[:, :, oldest:p + 1], v[:, :, oldest:p + 1], None)
                 h = h + layer.feed_forward(layer.ffn_norm(h) * ada)
-            best = (model.norm(h)[:, 0] @ model.embedding.weight.t()).argmax(-1)
+            logits = model.norm(h)[:, 0] @ model.embedding.weight.t()
+            logits[:, WORD] += shift
+            best = logits.argmax(-1)
             ids[:, p + 1] = torch.where(p + 1 <= LEFT_PAD + delay, PAD, best)
         for row, i in enumerate(batch):
             line = ids[row, :position_count(streams[i]) + 1].tolist()
