@@ -78,6 +78,26 @@ def is_installed_by_the_demo(library):
     return package.get(library, f"lib{library.removeprefix('lib')}-dev") in named.group(1).split()
 
 
+def unit():
+    """The settings of the README's unit."""
+    block = re.search(r"^```ini\n(.*?)^```", read("README.md"), re.DOTALL | re.MULTILINE).group(1)
+    return dict(re.findall(r"^(\w+)=(.*)$", block, re.MULTILINE))
+
+
+def bound(name):
+    return int(re.search(rf"^#define {name} (\d+)", read("platform", "bounds.h"),
+                         re.MULTILINE).group(1))
+
+
+def unit_is_so(settings):
+    """A stall is told to the log before the watchdog's period ends, and priority is enough."""
+    stall_ms = max(bound(f"ES_STALL_{stage}_MS") for stage in ("CAPTURE", "MICROPHONE", "ENGINE"))
+    return (settings["Type"] == "notify" and settings["Restart"] == "always" and
+            1000 * int(settings["WatchdogSec"]) >= 2 * stall_ms and
+            int(settings["LimitRTPRIO"]) >= bound("ES_CAPTURE_PRIORITY") and
+            settings["LimitMEMLOCK"] == "infinity")
+
+
 def checks(earshot):
     """(what, whether it is so, what to show when it is not)."""
     for command, expected in examples():
@@ -94,6 +114,7 @@ def checks(earshot):
     missing = [word for word in WORDS if not re.search(rf"\b{word}\b", what_to_say())]
     yield ("the words to say are those of the bundled model", not missing,
            f"missing: {' '.join(missing)}")
+    yield ("the unit gives what the program needs", unit_is_so(unit()), str(unit()))
     for library in libraries():
         yield (f"./demo installs {library}", is_installed_by_the_demo(library),
                "is not among house_install_for_build of tools/house.sh")
