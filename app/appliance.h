@@ -58,12 +58,12 @@ struct es_appliance_loading {
 };
 
 struct es_appliance {
+    struct es_console console; /* these two are aligned to cache lines */
+    struct es_journal journal;
     struct es_appliance_options options;
     struct es_boot boot;
     struct es_capture *capture;
     struct es_live live;
-    struct es_console console;
-    struct es_journal journal;
     struct es_leds leds;
     struct es_mute mute;
     struct es_notify notify;
@@ -71,17 +71,18 @@ struct es_appliance {
     struct es_state_machine machine;
     struct es_walltime walltime;
     struct es_appliance_loading loading;
-    bool has_console, has_journal;
-    bool has_leds, has_mute;
     uint64_t boot_id;
     /* the tick's */
     struct es_capture_report capture_report;
     struct es_live_report live_report;
     struct es_walltime_reading now; /* at the last tick */
     int64_t recording_base_ms;      /* CLOCK_BOOTTIME when recording time was 0 */
-    bool is_stalled;
-    bool is_abandoned; /* es_appliance_close: a thread hangs */
     struct es_appliance_said said;
+    bool is_stalled;
+    /* what is open */
+    bool has_console, has_journal;
+    bool has_leds, has_mute;
+    bool is_abandoned; /* es_appliance_close: a thread hangs */
 };
 
 /* What a configuration means for boot: for an appliance, and for the doctor that tries the same.
