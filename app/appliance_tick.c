@@ -205,10 +205,16 @@ static void say_console(struct es_appliance *appliance) {
     struct es_appliance_said *said = &appliance->said;
     struct es_console *console = &appliance->console;
     const struct es_console_counters now = es_console_counters(console);
-    char path[ES_DEVICE_NAME_BYTES];
-    struct es_error error;
-    es_console_path(console, path);
-    es_console_failure(console, &error);
+    const bool is_stuck_news = now.is_stuck != said->is_console_stuck;
+    char path[ES_DEVICE_NAME_BYTES] = "";
+    struct es_error error = {""};
+    /* Copied only for a line that is written, and for the reason while it is closed. */
+    if (is_stuck_news || (now.is_open && !said->is_console_open)) {
+        es_console_path(console, path);
+    }
+    if (!now.is_open) {
+        es_console_failure(console, &error);
+    }
     if (now.is_open && !said->is_console_open) {
         es_log(ES_LOG_INFO, "uart: the transcript goes to %s", path);
         es_console_notice(console, &error);
@@ -223,7 +229,7 @@ static void say_console(struct es_appliance *appliance) {
         es_log(ES_LOG_WARNING, "%s: %s", origin, error.text);
         (void)snprintf(said->console, sizeof said->console, "%s", error.text);
     }
-    if (now.is_stuck != said->is_console_stuck) {
+    if (is_stuck_news) {
         es_log(now.is_stuck ? ES_LOG_WARNING : ES_LOG_INFO,
                now.is_stuck ? "uart: %s takes nothing; what waits is kept as far as there is room; "
                               "check the cable and that the other end reads"

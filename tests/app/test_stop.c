@@ -4,9 +4,6 @@
 #include "tests/support/appliance_rig.h"
 #include "tests/support/test.h"
 
-#include <string.h>
-#include <unistd.h>
-
 #define NS_PER_MS 1000000ull
 
 static struct es_appliance_rig rig;
