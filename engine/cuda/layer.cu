@@ -4,7 +4,7 @@
  * shape  as project.cu, gate.cu and qkv.cu; 1 to 8 rows
  * bytes  the weights of four matrices, once           limit: DRAM bandwidth
  * map    One block per SM, all of them at once. A warp brings weights through a ring in shared memory
- *        (weight_ring.cuh), from one matrix into the next without a pause; 16 warps multiply. A block
+ *        (weight_ring.cuh), from one matrix into the next without a pause; 8 warps multiply. A block
  *        takes a run of units of 4 pairs = 8 weight rows; a warp takes a unit's next 512 columns. The
  *        operands lie as in linear_inner.cuh. Between two matrices the blocks wait for each other,
  *        and memory does not wait for them: the ring fills up meanwhile.
@@ -15,17 +15,16 @@
 #include "engine/cuda/qkv_map.cuh"
 #include "engine/cuda/weight_ring.cuh"
 
-#define CONSUMER_WARPS 16u
+#define CONSUMER_WARPS 8u
 #define CONSUMER_THREADS (32u * CONSUMER_WARPS)
 #define THREAD_COUNT (CONSUMER_THREADS + 32u)
 #define PHASE_COUNT_MAX 4u
-#define PART_SLOTS 64u         /* sums of blocks whose unit is not complete */
+#define PART_SLOTS 56u         /* sums of blocks whose unit is not complete */
 #define BLOCKS_PER_UNIT_MAX 20u /* rows of up to 10,240 weights */
 #define RING_DEPTH_MAX 28u
 #define CHUNKS_PER_BLOCK (ES_RING_COLUMNS / ES_LINEAR_CHUNK)
 
 static_assert(ES_CUDA_LAYER_ROWS_MAX == ES_LINEAR_ROW_COUNT_MAX, "one pass");
-static_assert(CONSUMER_THREADS == ES_LINEAR_THREADS, "es_linear_stage_x counts on it");
 static_assert(ES_RING_ROWS == ES_LINEAR_UNIT_ROWS, "a block is of one unit");
 static_assert(PART_SLOTS >= CONSUMER_WARPS + RING_DEPTH_MAX + BLOCKS_PER_UNIT_MAX,
               "no slot is written again before its unit is complete");
@@ -39,7 +38,7 @@ struct params {
     uint32_t phase_count;
     uint32_t ring_depth;
     uint32_t x_bytes;      /* of the largest job */
-    uint32_t factor_count; /* columns of the widest norm */
+    uint32_t factor_count; /* columns of the wider norm */
     uint32_t square_count;
     uint64_t *arrivals; /* device: grows by the number of blocks at each meeting, for ever */
 };
@@ -50,12 +49,13 @@ struct layer_shared {
     struct es_linear_shared x;
     float2 *parts;    /* [PART_SLOTS, 32] */
     uint32_t *counts; /* [PART_SLOTS]: blocks of a unit that are done */
+    float *factors;   /* [2, factor_count]: gate's and qkv's */
 };
 
 static size_t shared_bytes(const struct params *p) {
     return (size_t)p->ring_depth * (ES_RING_BLOCK_BYTES + 2u * sizeof(uint64_t)) + p->x_bytes +
            PART_SLOTS * (32u * sizeof(float2) + sizeof(uint32_t)) +
-           (size_t)p->factor_count * sizeof(float) + (size_t)p->square_count * sizeof(float);
+           2u * (size_t)p->factor_count * sizeof(float) + (size_t)p->square_count * sizeof(float);
 }
 
 __device__ __forceinline__ struct layer_shared lay(const struct params &p) {
@@ -68,8 +68,9 @@ __device__ __forceinline__ struct layer_shared lay(const struct params &p) {
     shared.ring.filled = reinterpret_cast<uint64_t *>(shared.parts + PART_SLOTS * 32u);
     shared.ring.freed = shared.ring.filled + p.ring_depth;
     shared.counts = reinterpret_cast<uint32_t *>(shared.ring.freed + p.ring_depth);
-    shared.x.factors = reinterpret_cast<float *>(shared.counts + PART_SLOTS);
-    shared.x.squares = shared.x.factors + p.factor_count;
+    shared.factors = reinterpret_cast<float *>(shared.counts + PART_SLOTS);
+    shared.x.squares = shared.factors + 2u * p.factor_count;
+    shared.x.factors = nullptr;
     shared.x.sums = nullptr;
     shared.x.run_count = 0;
     return shared;
@@ -123,16 +124,15 @@ __device__ __forceinline__ void meet_consumers() {
     es_ptx_bar_sync<1, (int)CONSUMER_THREADS>();
 }
 
-/* Every block has written what it had to write before this, and it is seen after it. */
+/* Every block has written what it had to write before this, and it is seen after it: the barriers
+ * hand on what the one thread releases and acquires. */
 __device__ __forceinline__ void meet_blocks(const struct params &p) {
     meet_consumers();
     if (threadIdx.x == 0) {
-        __threadfence();
         const uint64_t before = es_ptx_add_release(p.arrivals, 1u);
         const uint64_t wanted = (before / gridDim.x + 1u) * gridDim.x;
         while (es_ptx_load_acquire(p.arrivals) < wanted) {
         }
-        __threadfence();
     }
     meet_consumers();
 }
@@ -234,25 +234,23 @@ __device__ __forceinline__ uint32_t run_phase(const struct params &p, struct lay
                                               uint32_t phase, Map &map, uint32_t number) {
     const struct es_linear_job &job = p.jobs[phase];
     shared.x.run_count = es_linear_run_count(job.in_dim);
-    if (job.norm != nullptr) {
-        es_linear_stage_factors(job, shared.x);
-    }
+    shared.x.factors = phase == 1 ? shared.factors : shared.factors + p.factor_count;
     if (phase == 0) {
         es_grid_wait();
-        meet_consumers();
     } else {
         meet_blocks(p);
     }
     map.begin();
-    es_linear_stage_x(job, shared.x);
+    es_linear_stage_x<CONSUMER_WARPS>(job, shared.x);
     meet_consumers();
     number = consume(shared, job, map, number);
     map.end();
-    meet_consumers(); /* x and the factors are free again */
     return number;
 }
 
-__global__ static void __launch_bounds__(THREAD_COUNT, 1)
+/* More threads than there are: 64 registers at most, so that attention's blocks, which run before
+ * and after, find room beside this one. */
+__global__ static void __launch_bounds__(1024, 1)
     layer_rows(const __grid_constant__ struct params p) {
     ES_SHARED(struct qkv_slots, rows);
     struct layer_shared shared = lay(p);
@@ -273,6 +271,10 @@ __global__ static void __launch_bounds__(THREAD_COUNT, 1)
             (void)produce(shared.ring, p.jobs[3], p.qkv, number, lane);
         }
         return;
+    }
+    es_linear_stage_factors<CONSUMER_THREADS>(p.jobs[1], shared.factors);
+    if (p.phase_count > 3u) {
+        es_linear_stage_factors<CONSUMER_THREADS>(p.jobs[3], shared.factors + p.factor_count);
     }
     struct project_map output = p.output;
     struct gate_map gate = p.gate;

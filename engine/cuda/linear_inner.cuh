@@ -121,81 +121,118 @@ template <uint32_t LOAD_COUNT, bool IS_RAGGED, class Map> struct es_linear_strea
     }
 };
 
-/* Eight columns of x, zero beyond in_dim. From L2: another kernel that runs on this SM may have
- * brought an older state of the line into L1. */
-__device__ __forceinline__ void es_linear_read8(const float *x, uint32_t column, uint32_t in_dim,
-                                                float (&values)[8]) {
-    if (column + 8 <= in_dim && (reinterpret_cast<uintptr_t>(x + column) & 15u) == 0) {
-        const float4 first = __ldcg(reinterpret_cast<const float4 *>(x + column));
-        const float4 second = __ldcg(reinterpret_cast<const float4 *>(x + column + 4));
-        values[0] = first.x;
-        values[1] = first.y;
-        values[2] = first.z;
-        values[3] = first.w;
-        values[4] = second.x;
-        values[5] = second.y;
-        values[6] = second.z;
-        values[7] = second.w;
+/* norm * (1 + ada), by THREADS threads before the wait: the one is a weight, and the other was
+ * written before this run (grid.cuh). Columns beyond in_dim count as zero. */
+template <uint32_t THREADS>
+__device__ __forceinline__ void es_linear_stage_factors(const struct es_linear_job &job,
+                                                        float *factors) {
+    for (uint32_t i = threadIdx.x; i < job.chunk_count * ES_LINEAR_CHUNK; i += THREADS) {
+        float factor = 0.0f;
+        if (i < job.in_dim) {
+            factor = __ldg(job.norm + i) * (1.0f + (job.ada != nullptr ? __ldg(job.ada + i) : 0.0f));
+        }
+        factors[i] = factor;
+    }
+}
+
+/* Four columns of x on their way to shared memory, zeros beyond in_dim. From L2: another kernel that
+ * runs on this SM may have brought an older state of the line into L1. */
+__device__ __forceinline__ void es_linear_fetch4(const float *x, uint32_t column, uint32_t in_dim,
+                                                 uint4 *target) {
+    if ((reinterpret_cast<uintptr_t>(x) & 15u) == 0 && (column + 4 <= in_dim || column >= in_dim)) {
+        const bool is_there = column < in_dim;
+        es_ptx_cp_async(es_ptx_shared(target), x + (is_there ? column : 0), is_there);
     } else {
+        float values[4];
 #pragma unroll
-        for (uint32_t i = 0; i < 8; i++) {
+        for (uint32_t i = 0; i < 4; i++) {
             values[i] = column + i < in_dim ? __ldcg(x + column + i) : 0.0f;
         }
+        *target = make_uint4(__float_as_uint(values[0]), __float_as_uint(values[1]),
+                             __float_as_uint(values[2]), __float_as_uint(values[3]));
     }
 }
 
-/* norm is a weight: read before the wait. Columns beyond in_dim count as zero. */
-__device__ __forceinline__ void es_linear_stage_factors(const struct es_linear_job &job,
-                                                        const struct es_linear_shared &shared) {
-    for (uint32_t i = threadIdx.x; i < job.chunk_count * ES_LINEAR_CHUNK; i += ES_LINEAR_THREADS) {
-        shared.factors[i] = i < job.in_dim ? __ldg(job.norm + i) : 0.0f;
+/* A lane's eight columns of a row: 16 bytes of their upper parts, and 16 of their lower ones. */
+struct es_linear_place {
+    uint4 *high, *low;
+    uint32_t row, run, column;
+    bool is_there; /* columns beyond the chunks have no place */
+};
+
+__device__ __forceinline__ struct es_linear_place
+es_linear_place_of(const struct es_linear_job &job, const struct es_linear_shared &shared,
+                   uint32_t task) {
+    struct es_linear_place place;
+    place.row = task % job.row_count;
+    place.run = task / job.row_count;
+    place.column = place.run * ES_LINEAR_RUN + threadIdx.x % 32 * 8;
+    place.is_there = place.column < job.chunk_count * ES_LINEAR_CHUNK;
+    place.high = shared.x + place.column / ES_LINEAR_CHUNK * 8 * job.row_count + place.row * 4 +
+                 place.column % ES_LINEAR_CHUNK / 8;
+    place.low = place.high + job.row_count * 4;
+    return place;
+}
+
+/* x, which lies in its places as it came, as the products want it. */
+__device__ __forceinline__ void es_linear_split_x(const struct es_linear_job &job,
+                                                  const struct es_linear_shared &shared,
+                                                  const struct es_linear_place &place) {
+    uint4 high = make_uint4(0, 0, 0, 0);
+    uint4 low = make_uint4(0, 0, 0, 0);
+    if (place.is_there) {
+        high = *place.high;
+        low = *place.low;
+    }
+    float values[8] = {__uint_as_float(high.x), __uint_as_float(high.y), __uint_as_float(high.z),
+                       __uint_as_float(high.w), __uint_as_float(low.x),  __uint_as_float(low.y),
+                       __uint_as_float(low.z),  __uint_as_float(low.w)};
+    if (job.norm != nullptr) {
+        float square = 0.0f;
+#pragma unroll
+        for (uint32_t i = 0; i < 8; i++) {
+            square += values[i] * values[i];
+            if (place.is_there) {
+                values[i] *= shared.factors[place.column + i];
+            }
+        }
+#pragma unroll
+        for (uint32_t offset = 16; offset > 0; offset /= 2) {
+            square += __shfl_xor_sync(0xffffffffu, square, offset);
+        }
+        if (threadIdx.x % 32 == 0) {
+            shared.squares[place.row * shared.run_count + place.run] = square;
+        }
+    }
+    if (place.is_there) {
+        es_bf16_split(values[0], values[1], &high.x, &low.x);
+        es_bf16_split(values[2], values[3], &high.y, &low.y);
+        es_bf16_split(values[4], values[5], &high.z, &low.z);
+        es_bf16_split(values[6], values[7], &high.w, &low.w);
+        *place.high = high;
+        *place.low = low;
     }
 }
 
-/* x into shared memory as the products want it. A warp takes 256 columns of a row at a time, so
- * that the sum of squares is made in the same order whichever warp does it. */
+/* x into shared memory, by WARPS warps: all of it under way at once, each lane's part to where its
+ * two halves will lie. A warp takes 256 columns of a row at a time, so that the sum of squares is
+ * made in the same order whichever warp does it. */
+template <uint32_t WARPS>
 __device__ __forceinline__ void es_linear_stage_x(const struct es_linear_job &job,
                                                   const struct es_linear_shared &shared) {
-    uint32_t lane = threadIdx.x % 32;
-    uint32_t task_count = shared.run_count * job.row_count;
-    for (uint32_t task = threadIdx.x / 32; task < task_count; task += ES_LINEAR_THREADS / 32) {
-        uint32_t row = task % job.row_count;
-        uint32_t run = task / job.row_count;
-        uint32_t column = run * ES_LINEAR_RUN + lane * 8;
-        float values[8];
-        es_linear_read8(job.x + (size_t)row * job.x_row_floats, column, job.in_dim, values);
-        if (job.norm != nullptr) {
-            float square = 0.0f;
-            float ada[8] = {};
-            if (job.ada != nullptr) {
-                es_linear_read8(job.ada, column, job.in_dim, ada);
-            }
-#pragma unroll
-            for (uint32_t i = 0; i < 8; i++) {
-                square += values[i] * values[i];
-                if (column < job.chunk_count * ES_LINEAR_CHUNK) {
-                    values[i] *= shared.factors[column + i] * (1.0f + ada[i]);
-                }
-            }
-#pragma unroll
-            for (uint32_t offset = 16; offset > 0; offset /= 2) {
-                square += __shfl_xor_sync(0xffffffffu, square, offset);
-            }
-            if (lane == 0) {
-                shared.squares[row * shared.run_count + run] = square;
-            }
+    const uint32_t task_count = shared.run_count * job.row_count;
+    for (uint32_t task = threadIdx.x / 32; task < task_count; task += WARPS) {
+        const struct es_linear_place place = es_linear_place_of(job, shared, task);
+        const float *x = job.x + (size_t)place.row * job.x_row_floats;
+        if (place.is_there) {
+            es_linear_fetch4(x, place.column, job.in_dim, place.high);
+            es_linear_fetch4(x, place.column + 4, job.in_dim, place.low);
         }
-        if (column < job.chunk_count * ES_LINEAR_CHUNK) {
-            uint4 high, low;
-            es_bf16_split(values[0], values[1], &high.x, &low.x);
-            es_bf16_split(values[2], values[3], &high.y, &low.y);
-            es_bf16_split(values[4], values[5], &high.z, &low.z);
-            es_bf16_split(values[6], values[7], &high.w, &low.w);
-            uint4 *target = shared.x + column / ES_LINEAR_CHUNK * 8 * job.row_count + row * 4 +
-                            column % ES_LINEAR_CHUNK / 8;
-            target[0] = high;
-            target[job.row_count * 4] = low;
-        }
+    }
+    es_ptx_cp_async_commit();
+    es_ptx_cp_async_wait<0>();
+    for (uint32_t task = threadIdx.x / 32; task < task_count; task += WARPS) {
+        es_linear_split_x(job, shared, es_linear_place_of(job, shared, task));
     }
 }
 
@@ -241,12 +278,12 @@ __device__ __forceinline__ void es_linear_run(const struct es_linear_job &job, M
         stream.load(i, job.chunk_count, loaded[i]);
     }
     if (job.norm != nullptr) {
-        es_linear_stage_factors(job, shared);
+        es_linear_stage_factors<ES_LINEAR_THREADS>(job, shared.factors);
         __syncthreads();
     }
     es_grid_wait();
     map.begin();
-    es_linear_stage_x(job, shared);
+    es_linear_stage_x<ES_LINEAR_THREADS / 32>(job, shared);
     __syncthreads();
 
     bool has_x = lane / 4 < job.row_count;
