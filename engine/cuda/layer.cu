@@ -19,9 +19,12 @@
 #define CONSUMER_THREADS (32u * CONSUMER_WARPS)
 #define THREAD_COUNT (CONSUMER_THREADS + 32u)
 #define PHASE_COUNT_MAX 4u
-#define PART_SLOTS 56u         /* sums of blocks whose unit is not complete */
+#define PART_SLOTS 48u         /* sums of blocks whose unit is not complete */
 #define BLOCKS_PER_UNIT_MAX 20u /* rows of up to 10,240 weights */
-#define RING_DEPTH_MAX 28u
+/* A slot is always the same warp's: so who waits for a slot's next filling has seen the one before, and the
+ * two states that a barrier tells apart are enough. */
+#define RING_DEPTH_STEP CONSUMER_WARPS
+#define RING_DEPTH_MAX (2u * RING_DEPTH_STEP)
 #define CHUNKS_PER_BLOCK (ES_RING_COLUMNS / ES_LINEAR_CHUNK)
 
 static_assert(ES_CUDA_LAYER_ROWS_MAX == ES_LINEAR_ROW_COUNT_MAX, "one pass");
@@ -137,6 +140,55 @@ __device__ __forceinline__ void meet_blocks(const struct params &p) {
     meet_consumers();
 }
 
+/* Four columns of x on their way to shared memory, zeros beyond in_dim. From L2: another kernel that
+ * runs on this SM may have brought an older state of the line into L1. */
+__device__ __forceinline__ void fetch4(const float *x, uint32_t column, uint32_t in_dim,
+                                                 uint4 *target) {
+    if ((reinterpret_cast<uintptr_t>(x) & 15u) == 0 && (column + 4 <= in_dim || column >= in_dim)) {
+        const bool is_there = column < in_dim;
+        es_ptx_cp_async(es_ptx_shared(target), x + (is_there ? column : 0), is_there);
+    } else {
+        float values[4];
+#pragma unroll
+        for (uint32_t i = 0; i < 4; i++) {
+            values[i] = column + i < in_dim ? __ldcg(x + column + i) : 0.0f;
+        }
+        *target = make_uint4(__float_as_uint(values[0]), __float_as_uint(values[1]),
+                             __float_as_uint(values[2]), __float_as_uint(values[3]));
+    }
+}
+
+/* x into shared memory: all of it under way at once, each lane's part to where its two halves will
+ * lie, because registers for it would be too many. */
+__device__ __forceinline__ void stage_x(const struct es_linear_job &job,
+                                        const struct es_linear_shared &shared) {
+    const uint32_t task_count = shared.run_count * job.row_count;
+    for (uint32_t task = threadIdx.x / 32u; task < task_count; task += CONSUMER_WARPS) {
+        const struct es_linear_place place = es_linear_place_of(job, shared, task);
+        const float *x = job.x + (size_t)place.row * job.x_row_floats;
+        if (place.is_there) {
+            fetch4(x, place.column, job.in_dim, place.high);
+            fetch4(x, place.column + 4u, job.in_dim, place.low);
+        }
+    }
+    es_ptx_cp_async_commit();
+    es_ptx_cp_async_wait<0>();
+    for (uint32_t task = threadIdx.x / 32u; task < task_count; task += CONSUMER_WARPS) {
+        const struct es_linear_place place = es_linear_place_of(job, shared, task);
+        uint4 first = make_uint4(0, 0, 0, 0);
+        uint4 second = make_uint4(0, 0, 0, 0);
+        if (place.is_there) {
+            first = *place.high;
+            second = *place.low;
+        }
+        float values[8] = {__uint_as_float(first.x),  __uint_as_float(first.y),
+                           __uint_as_float(first.z),  __uint_as_float(first.w),
+                           __uint_as_float(second.x), __uint_as_float(second.y),
+                           __uint_as_float(second.z), __uint_as_float(second.w)};
+        es_linear_split_x(job, shared, place, values);
+    }
+}
+
 /* Sums of one block of weights: this lane's row of x and pair of weight rows. */
 __device__ __forceinline__ float2 multiply(const uint4 *block, const uint4 *x_lane,
                                            uint32_t row_count, uint32_t chunk_count, bool has_x,
@@ -241,7 +293,7 @@ __device__ __forceinline__ uint32_t run_phase(const struct params &p, struct lay
         meet_blocks(p);
     }
     map.begin();
-    es_linear_stage_x<CONSUMER_WARPS>(job, shared.x);
+    stage_x(job, shared.x);
     meet_consumers();
     number = consume(shared, job, map, number);
     map.end();
@@ -314,9 +366,12 @@ static uint64_t weight_bytes(const struct params *p) {
     return bytes;
 }
 
-enum es_status es_cuda_layer(const struct es_cuda_ops *ops, const struct es_cuda_layer *op,
-                             struct es_error *error) {
-    static const struct es_cuda_kernel kernel = ES_KERNEL("layer", layer_rows);
+static size_t room_of(const struct es_cuda_ops *ops) {
+    return ops->cuda->shared_block_bytes_max - ES_LINEAR_STATIC_BYTES;
+}
+
+/* ring_depth is 0 where the rows leave no room for a ring. */
+static struct params params_of(const struct es_cuda_ops *ops, const struct es_cuda_layer *op) {
     const uint32_t row_count = op->output.row_count;
     ES_ASSERT(row_count >= 1 && row_count <= ES_CUDA_LAYER_ROWS_MAX);
     ES_ASSERT(op->gate.row_count == row_count && op->down.row_count == row_count);
@@ -335,18 +390,28 @@ enum es_status es_cuda_layer(const struct es_cuda_ops *ops, const struct es_cuda
         bind_job(&p, i, row_count);
     }
     p.arrivals = ops->arrivals;
-    const size_t room = ops->cuda->shared_block_bytes_max - ES_LINEAR_STATIC_BYTES;
-    while (p.ring_depth < RING_DEPTH_MAX) {
-        p.ring_depth++;
-        if (shared_bytes(&p) > room) {
-            p.ring_depth--;
-            break;
+    for (uint32_t depth = RING_DEPTH_MAX; depth > 0; depth -= RING_DEPTH_STEP) {
+        p.ring_depth = depth;
+        if (shared_bytes(&p) <= room_of(ops)) {
+            return p;
         }
     }
-    if (p.ring_depth < 2u) {
+    p.ring_depth = 0;
+    return p;
+}
+
+bool es_cuda_layer_fits(const struct es_cuda_ops *ops, const struct es_cuda_layer *op) {
+    return op->output.row_count <= ES_CUDA_LAYER_ROWS_MAX && params_of(ops, op).ring_depth > 0;
+}
+
+enum es_status es_cuda_layer(const struct es_cuda_ops *ops, const struct es_cuda_layer *op,
+                             struct es_error *error) {
+    static const struct es_cuda_kernel kernel = ES_KERNEL("layer", layer_rows);
+    struct params p = params_of(ops, op);
+    if (p.ring_depth == 0) {
         return es_linear_too_wide(ops, "layer", p.jobs[2].in_dim, error);
     }
-    enum es_status status = es_cuda_kernel_allow(ops->cuda, &kernel, room, error);
+    enum es_status status = es_cuda_kernel_allow(ops->cuda, &kernel, room_of(ops), error);
     if (status != ES_OK) {
         return status;
     }

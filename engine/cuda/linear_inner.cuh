@@ -33,6 +33,9 @@
 #define ES_LINEAR_CHUNK 32u /* columns */
 #define ES_LINEAR_RUN 256u  /* columns whose squares are summed by one warp */
 #define ES_LINEAR_UNIT_PAIRS 4u
+#ifndef ES_LINEAR_STAGE_BATCH
+#define ES_LINEAR_STAGE_BATCH 3u
+#endif
 #define ES_LINEAR_UNIT_ROWS (2u * ES_LINEAR_UNIT_PAIRS)
 #define ES_LINEAR_CHUNK_WORDS                                                                      \
     4u /* of 16 bytes, in a weight row; the lanes t = 0..3 take one each */
@@ -135,21 +138,26 @@ __device__ __forceinline__ void es_linear_stage_factors(const struct es_linear_j
     }
 }
 
-/* Four columns of x on their way to shared memory, zeros beyond in_dim. From L2: another kernel that
- * runs on this SM may have brought an older state of the line into L1. */
-__device__ __forceinline__ void es_linear_fetch4(const float *x, uint32_t column, uint32_t in_dim,
-                                                 uint4 *target) {
-    if ((reinterpret_cast<uintptr_t>(x) & 15u) == 0 && (column + 4 <= in_dim || column >= in_dim)) {
-        const bool is_there = column < in_dim;
-        es_ptx_cp_async(es_ptx_shared(target), x + (is_there ? column : 0), is_there);
+/* Eight columns of x, zero beyond in_dim. From L2: another kernel that runs on this SM may have
+ * brought an older state of the line into L1. */
+__device__ __forceinline__ void es_linear_read8(const float *x, uint32_t column, uint32_t in_dim,
+                                                float (&values)[8]) {
+    if (column + 8 <= in_dim && (reinterpret_cast<uintptr_t>(x + column) & 15u) == 0) {
+        const float4 first = __ldcg(reinterpret_cast<const float4 *>(x + column));
+        const float4 second = __ldcg(reinterpret_cast<const float4 *>(x + column + 4));
+        values[0] = first.x;
+        values[1] = first.y;
+        values[2] = first.z;
+        values[3] = first.w;
+        values[4] = second.x;
+        values[5] = second.y;
+        values[6] = second.z;
+        values[7] = second.w;
     } else {
-        float values[4];
 #pragma unroll
-        for (uint32_t i = 0; i < 4; i++) {
+        for (uint32_t i = 0; i < 8; i++) {
             values[i] = column + i < in_dim ? __ldcg(x + column + i) : 0.0f;
         }
-        *target = make_uint4(__float_as_uint(values[0]), __float_as_uint(values[1]),
-                             __float_as_uint(values[2]), __float_as_uint(values[3]));
     }
 }
 
@@ -174,19 +182,11 @@ es_linear_place_of(const struct es_linear_job &job, const struct es_linear_share
     return place;
 }
 
-/* x, which lies in its places as it came, as the products want it. */
+/* x as the products want it, to its places. */
 __device__ __forceinline__ void es_linear_split_x(const struct es_linear_job &job,
                                                   const struct es_linear_shared &shared,
-                                                  const struct es_linear_place &place) {
-    uint4 high = make_uint4(0, 0, 0, 0);
-    uint4 low = make_uint4(0, 0, 0, 0);
-    if (place.is_there) {
-        high = *place.high;
-        low = *place.low;
-    }
-    float values[8] = {__uint_as_float(high.x), __uint_as_float(high.y), __uint_as_float(high.z),
-                       __uint_as_float(high.w), __uint_as_float(low.x),  __uint_as_float(low.y),
-                       __uint_as_float(low.z),  __uint_as_float(low.w)};
+                                                  const struct es_linear_place &place,
+                                                  float (&values)[8]) {
     if (job.norm != nullptr) {
         float square = 0.0f;
 #pragma unroll
@@ -205,6 +205,7 @@ __device__ __forceinline__ void es_linear_split_x(const struct es_linear_job &jo
         }
     }
     if (place.is_there) {
+        uint4 high, low;
         es_bf16_split(values[0], values[1], &high.x, &low.x);
         es_bf16_split(values[2], values[3], &high.y, &low.y);
         es_bf16_split(values[4], values[5], &high.z, &low.z);
@@ -214,25 +215,32 @@ __device__ __forceinline__ void es_linear_split_x(const struct es_linear_job &jo
     }
 }
 
-/* x into shared memory, by WARPS warps: all of it under way at once, each lane's part to where its
- * two halves will lie. A warp takes 256 columns of a row at a time, so that the sum of squares is
- * made in the same order whichever warp does it. */
-template <uint32_t WARPS>
+/* x into shared memory. A warp takes 256 columns of a row at a time, so that the sum of squares is
+ * made in the same order whichever warp does it; it has STAGE_BATCH of them under way, since all that it waits
+ * for is the way to L2. */
 __device__ __forceinline__ void es_linear_stage_x(const struct es_linear_job &job,
                                                   const struct es_linear_shared &shared) {
+    const uint32_t warps = ES_LINEAR_THREADS / 32u;
     const uint32_t task_count = shared.run_count * job.row_count;
-    for (uint32_t task = threadIdx.x / 32; task < task_count; task += WARPS) {
-        const struct es_linear_place place = es_linear_place_of(job, shared, task);
-        const float *x = job.x + (size_t)place.row * job.x_row_floats;
-        if (place.is_there) {
-            es_linear_fetch4(x, place.column, job.in_dim, place.high);
-            es_linear_fetch4(x, place.column + 4, job.in_dim, place.low);
+    for (uint32_t first = threadIdx.x / 32; first < task_count;
+         first += warps * ES_LINEAR_STAGE_BATCH) {
+        float values[ES_LINEAR_STAGE_BATCH][8];
+#pragma unroll
+        for (uint32_t i = 0; i < ES_LINEAR_STAGE_BATCH; i++) {
+            if (first + i * warps < task_count) {
+                const struct es_linear_place place =
+                    es_linear_place_of(job, shared, first + i * warps);
+                es_linear_read8(job.x + (size_t)place.row * job.x_row_floats, place.column,
+                                job.in_dim, values[i]);
+            }
         }
-    }
-    es_ptx_cp_async_commit();
-    es_ptx_cp_async_wait<0>();
-    for (uint32_t task = threadIdx.x / 32; task < task_count; task += WARPS) {
-        es_linear_split_x(job, shared, es_linear_place_of(job, shared, task));
+#pragma unroll
+        for (uint32_t i = 0; i < ES_LINEAR_STAGE_BATCH; i++) {
+            if (first + i * warps < task_count) {
+                es_linear_split_x(job, shared, es_linear_place_of(job, shared, first + i * warps),
+                                  values[i]);
+            }
+        }
     }
 }
 
@@ -283,7 +291,7 @@ __device__ __forceinline__ void es_linear_run(const struct es_linear_job &job, M
     }
     es_grid_wait();
     map.begin();
-    es_linear_stage_x<ES_LINEAR_THREADS / 32>(job, shared);
+    es_linear_stage_x(job, shared);
     __syncthreads();
 
     bool has_x = lane / 4 < job.row_count;

@@ -172,6 +172,9 @@ struct es_cuda_layer {
 };
 ES_MUST_CHECK enum es_status es_cuda_layer(const struct es_cuda_ops *ops,
                                            const struct es_cuda_layer *op, struct es_error *error);
+/* Whether so many rows of such a width leave room in shared memory; otherwise each operation by
+ * itself. The same for all layers of one shape. */
+bool es_cuda_layer_fits(const struct es_cuda_ops *ops, const struct es_cuda_layer *op);
 
 /* y = rmsnorm(x), rows of dim floats: the encoder's last norm. */
 struct es_cuda_norm {

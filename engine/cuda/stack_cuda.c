@@ -164,8 +164,9 @@ enum es_status es_cuda_stack_layer(const struct es_cuda_stack *stack, uint32_t l
                                    const struct es_layer *layer, const struct es_layer *next,
                                    uint32_t row_count, struct es_error *error) {
     const struct es_cuda_ops *ops = stack->ops;
-    const bool is_joined = ops->joins_layers && row_count <= ES_CUDA_LAYER_ROWS_MAX;
     ES_ASSERT(row_count >= 1 && row_count <= stack->row_count_max);
+    struct es_cuda_layer rest = rest_of(stack, layer, row_count);
+    const bool is_joined = ops->joins_layers && es_cuda_layer_fits(ops, &rest);
     enum es_status status = ES_OK;
     if (!is_joined || layer_index == 0) {
         const struct es_cuda_qkv qkv = qkv_of(stack, layer_index, layer, row_count);
@@ -174,7 +175,6 @@ enum es_status es_cuda_stack_layer(const struct es_cuda_stack *stack, uint32_t l
     if (status == ES_OK) {
         status = attend(stack, layer_index, row_count, error);
     }
-    struct es_cuda_layer rest = rest_of(stack, layer, row_count);
     if (status == ES_OK && is_joined) {
         struct es_cuda_qkv qkv;
         if (next != NULL) {

@@ -215,6 +215,8 @@ static const struct layer_case cases[] = {
     {40, 52, 5, 1, 1, true, false, true},     {40, 52, 4, 4, 4, false, true, true},
     {512, 520, 6, 2, 1, true, false, true},   {640, 1088, 4, 2, 3, true, true, true},
     {300, 1024, 40, 8, 8, true, false, true}, {96, 200, 4, 2, 2, false, true, false},
+    /* A row that fills 18 blocks of weights, and as many rows as leave room for the least ring. */
+    {136, 9216, 4, 2, 1, true, false, true},  {136, 5120, 4, 2, 4, false, true, true},
 };
 #define CASE_COUNT (sizeof cases / sizeof cases[0])
 
