@@ -30,7 +30,7 @@
 #define SPLIT_SHIFT_MIN 6u   /* 64 keys: a step for each warp */
 #define SPLIT_FULL_COUNT 32u /* of as many keys as may be; see split_shift */
 #define SPLIT_COUNT_MAX (SPLIT_FULL_COUNT + 2u)
-#define COMBINE_DEPTH 8u /* parts in flight */
+#define COMBINE_DEPTH 17u /* parts in flight: two rounds at most */
 
 struct params {
     const float *q;
@@ -181,7 +181,8 @@ combine(const struct params &p, float2 *weights, uint32_t split_count, size_t fi
     }
 }
 
-/* A warp's quarter of a split. */
+/* A warp's quarter of a split. What older runs left in the ring is on its way before the queries,
+ * and this run's own keys, are there. */
 template <int HEAD_STRIDE>
 __device__ __forceinline__ void run_warp(struct running<HEAD_STRIDE> &run, const struct params &p,
                                          const struct span &span, uint64_t position,
@@ -207,7 +208,13 @@ __device__ __forceinline__ void run_warp(struct running<HEAD_STRIDE> &run, const
     const uint16_t *keys = p.keys + (size_t)kv_head * p.slot_count * HEAD_STRIDE;
     const uint16_t *values = p.values + (size_t)kv_head * p.slot_count * HEAD_STRIDE;
     struct step_data<HEAD_STRIDE> data;
-    if (key < end) {
+    const bool is_old = key + (int)STEP_KEYS <= (int)(span.count - p.row_count);
+    if (key < end && is_old) {
+        load_keys<HEAD_STRIDE>(data, ring, keys, key, g, t);
+        load_values<HEAD_STRIDE>(data, ring, values, key, g, t);
+    }
+    es_grid_wait();
+    if (key < end && !is_old) {
         load_keys<HEAD_STRIDE>(data, ring, keys, key, g, t);
         load_values<HEAD_STRIDE>(data, ring, values, key, g, t);
     }
@@ -254,11 +261,12 @@ __global__ static void __launch_bounds__(THREAD_COUNT)
     ES_SHARED(bool, is_last);
 
     es_grid_release();
-    es_grid_wait();
+    /* Nothing of a run but its end moves these two (grid.cuh). */
     const uint64_t position = __ldcg((const unsigned long long *)p.position);
     const uint64_t oldest = __ldcg((const unsigned long long *)p.oldest);
     const struct span span = span_of(p, position, oldest);
     if (blockIdx.x >= span.split_count) {
+        es_grid_wait();
         return;
     }
     const uint32_t kv_head = blockIdx.y / p.tile_count;
@@ -280,16 +288,16 @@ __global__ static void __launch_bounds__(THREAD_COUNT)
     __syncthreads();
     const size_t first_part = (size_t)blockIdx.y * gridDim.x;
     store_part<HEAD_STRIDE>(p, warp_out, warp_sums, item_count, first_part + blockIdx.x);
-    __threadfence();
     __syncthreads();
     if (threadIdx.x == 0) {
+        __threadfence(); /* the block's part, which the barrier put before this thread */
         is_last = atomicAdd(p.tickets + blockIdx.y, 1u) == span.split_count - 1u;
+        __threadfence(); /* the other blocks' parts, for all who pass the next barrier */
     }
     __syncthreads();
     if (!is_last) {
         return;
     }
-    __threadfence();
     combine<HEAD_STRIDE>(p, weights, span.split_count, first_part, first_item, item_count, kv_head);
     if (threadIdx.x == 0) {
         p.tickets[blockIdx.y] = 0;
