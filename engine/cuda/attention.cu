@@ -266,8 +266,7 @@ __global__ static void __launch_bounds__(THREAD_COUNT)
     const uint64_t oldest = __ldcg((const unsigned long long *)p.oldest);
     const struct span span = span_of(p, position, oldest);
     if (blockIdx.x >= span.split_count) {
-        es_grid_wait();
-        return;
+        return; /* others of this kernel wait */
     }
     const uint32_t kv_head = blockIdx.y / p.tile_count;
     const uint32_t first_item = blockIdx.y % p.tile_count * TILE_ITEMS;
@@ -290,9 +289,9 @@ __global__ static void __launch_bounds__(THREAD_COUNT)
     store_part<HEAD_STRIDE>(p, warp_out, warp_sums, item_count, first_part + blockIdx.x);
     __syncthreads();
     if (threadIdx.x == 0) {
-        __threadfence(); /* the block's part, which the barrier put before this thread */
-        is_last = atomicAdd(p.tickets + blockIdx.y, 1u) == span.split_count - 1u;
-        __threadfence(); /* the other blocks' parts, for all who pass the next barrier */
+        /* What the block wrote comes before, and what it reads now comes after what those with
+         * earlier tickets wrote. */
+        is_last = es_ptx_add_acq_rel(p.tickets + blockIdx.y, 1u) == span.split_count - 1u;
     }
     __syncthreads();
     if (!is_last) {

@@ -132,7 +132,7 @@ __device__ __forceinline__ void meet_consumers() {
 __device__ __forceinline__ void meet_blocks(const struct params &p) {
     meet_consumers();
     if (threadIdx.x == 0) {
-        const uint64_t before = es_ptx_add_release(p.arrivals, 1u);
+        const uint64_t before = es_ptx_add_acq_rel(p.arrivals, 1u);
         const uint64_t wanted = (before / gridDim.x + 1u) * gridDim.x;
         while (es_ptx_load_acquire(p.arrivals) < wanted) {
         }

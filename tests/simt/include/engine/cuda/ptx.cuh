@@ -132,8 +132,8 @@ static inline void es_ptx_copy_bulk(void *to, const void *from, uint32_t bytes,
 
 /* -- between blocks ------------------------------------------------------------------------------ */
 
-static inline uint64_t es_ptx_add_release(uint64_t *to, uint64_t more) {
-    const uint64_t before = *to;
+template <class Sum> static inline Sum es_ptx_add_acq_rel(Sum *to, uint32_t more) {
+    const Sum before = *to;
     *to += more;
     return before;
 }
