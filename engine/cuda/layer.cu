@@ -3,8 +3,8 @@
  *
  * shape  as project.cu, gate.cu and qkv.cu; 1 to 8 rows
  * bytes  the weights of four matrices, once           limit: DRAM bandwidth
- * map    One block per SM, all of them at once. A warp brings weights through a ring in shared memory
- *        (weight_ring.cuh), from one matrix into the next without a pause; 8 warps multiply. A block
+ * map    One block per SM, all of them at once. Some warps bring weights through a ring in shared
+ *        memory (weight_ring.cuh), from one matrix into the next without a pause; 8 multiply. A block
  *        takes a run of units of 4 pairs = 8 weight rows; a warp takes a unit's next 512 columns. The
  *        operands lie as in linear_inner.cuh. Between two matrices the blocks wait for each other,
  *        and memory does not wait for them: the ring fills up meanwhile.
@@ -17,17 +17,17 @@
 
 #define CONSUMER_WARPS 8u
 #define CONSUMER_THREADS (32u * CONSUMER_WARPS)
-#define THREAD_COUNT (CONSUMER_THREADS + 32u)
+#define THREAD_COUNT (CONSUMER_THREADS + 32u * ES_RING_PRODUCERS)
 #define PHASE_COUNT_MAX 4u
 #define PART_SLOTS 48u         /* sums of blocks whose unit is not complete */
 #define BLOCKS_PER_UNIT_MAX 20u /* rows of up to 10,240 weights */
-/* A slot is always the same warp's: so who waits for a slot's next filling has seen the one before, and the
- * two states that a barrier tells apart are enough. */
-#define RING_DEPTH_STEP CONSUMER_WARPS
+#define RING_DEPTH_STEP CONSUMER_WARPS /* weight_ring.cuh says why */
 #define RING_DEPTH_MAX (2u * RING_DEPTH_STEP)
 #define CHUNKS_PER_BLOCK (ES_RING_COLUMNS / ES_LINEAR_CHUNK)
 
 static_assert(ES_CUDA_LAYER_ROWS_MAX == ES_LINEAR_ROW_COUNT_MAX, "one pass");
+static_assert(RING_DEPTH_STEP % ES_RING_PRODUCERS == 0 && RING_DEPTH_STEP >= ES_RING_FLIGHT,
+              "a slot is always of the same two warps");
 static_assert(ES_RING_ROWS == ES_LINEAR_UNIT_ROWS, "a block is of one unit");
 static_assert(PART_SLOTS >= CONSUMER_WARPS + RING_DEPTH_MAX + BLOCKS_PER_UNIT_MAX,
               "no slot is written again before its unit is complete");
@@ -97,18 +97,23 @@ __device__ __forceinline__ struct share share_of(const struct es_linear_job &job
     return share;
 }
 
-/* -- the producer ------------------------------------------------------------------------------- */
+/* -- the producers ------------------------------------------------------------------------------ */
 
 template <class Map>
 __device__ __forceinline__ uint32_t produce(const struct es_ring &ring,
                                             const struct es_linear_job &job, const Map &map,
-                                            uint32_t number, uint32_t lane) {
+                                            uint32_t number) {
+    const uint32_t lane = threadIdx.x % 32u;
+    const uint32_t producer = threadIdx.x / 32u - CONSUMER_WARPS;
     const struct share share = share_of(job);
     for (uint32_t unit = share.unit_first; unit < share.unit_first + share.unit_count; unit++) {
         const uint32_t row = unit * ES_LINEAR_UNIT_ROWS;
         const uint32_t left = map.row_count() - row;
         const uint32_t row_count = left < ES_LINEAR_UNIT_ROWS ? left : ES_LINEAR_UNIT_ROWS;
         for (uint32_t chunk = 0; chunk < job.chunk_count; chunk += CHUNKS_PER_BLOCK, number++) {
+            if (number % ES_RING_PRODUCERS != producer) {
+                continue;
+            }
             const uint32_t chunks_left = job.chunk_count - chunk;
             const uint32_t chunk_count =
                 chunks_left < CHUNKS_PER_BLOCK ? chunks_left : CHUNKS_PER_BLOCK;
@@ -163,7 +168,10 @@ __device__ __forceinline__ void fetch4(const float *x, uint32_t column, uint32_t
 __device__ __forceinline__ void stage_x(const struct es_linear_job &job,
                                         const struct es_linear_shared &shared) {
     const uint32_t task_count = shared.run_count * job.row_count;
-    for (uint32_t task = threadIdx.x / 32u; task < task_count; task += CONSUMER_WARPS) {
+    /* Not all blocks ask for the same lines at the same time. */
+    const uint32_t shift = blockIdx.x % task_count;
+    for (uint32_t i = threadIdx.x / 32u; i < task_count; i += CONSUMER_WARPS) {
+        const uint32_t task = (i + shift) % task_count;
         const struct es_linear_place place = es_linear_place_of(job, shared, task);
         const float *x = job.x + (size_t)place.row * job.x_row_floats;
         if (place.is_there) {
@@ -173,7 +181,8 @@ __device__ __forceinline__ void stage_x(const struct es_linear_job &job,
     }
     es_ptx_cp_async_commit();
     es_ptx_cp_async_wait<0>();
-    for (uint32_t task = threadIdx.x / 32u; task < task_count; task += CONSUMER_WARPS) {
+    for (uint32_t i = threadIdx.x / 32u; i < task_count; i += CONSUMER_WARPS) {
+        const uint32_t task = (i + shift) % task_count;
         const struct es_linear_place place = es_linear_place_of(job, shared, task);
         uint4 first = make_uint4(0, 0, 0, 0);
         uint4 second = make_uint4(0, 0, 0, 0);
@@ -189,21 +198,18 @@ __device__ __forceinline__ void stage_x(const struct es_linear_job &job,
     }
 }
 
-/* Sums of one block of weights: this lane's row of x and pair of weight rows. */
+/* Sums of one block of weights: this lane's row of x and pair of weight rows. A lane whose row of x
+ * is not there reads another's: a row of the product has no part in the others. */
 __device__ __forceinline__ float2 multiply(const uint4 *block, const uint4 *x_lane,
-                                           uint32_t row_count, uint32_t chunk_count, bool has_x,
+                                           uint32_t row_count, uint32_t chunk_count,
                                            uint32_t lane) {
     float even[4] = {0.0f, 0.0f, 0.0f, 0.0f};
     float odd[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-    const uint4 *w_lane = block + lane / 4u * ES_RING_ROW_WORDS + lane % 4u;
+    const uint4 *w_lane = block + es_ring_row(lane / 4u) + lane % 4u;
 #pragma unroll 4
     for (uint32_t i = 0; i < chunk_count; i++) {
-        uint4 high = make_uint4(0, 0, 0, 0);
-        uint4 low = make_uint4(0, 0, 0, 0);
-        if (has_x) {
-            high = x_lane[i * 8u * row_count];
-            low = x_lane[i * 8u * row_count + 4u * row_count];
-        }
+        const uint4 high = x_lane[i * 8u * row_count];
+        const uint4 low = x_lane[i * 8u * row_count + 4u * row_count];
         const uint4 w = w_lane[i * ES_LINEAR_CHUNK_WORDS];
         es_bf16_multiply(even, high.x, low.x, high.y, low.y, w.x, w.y);
         es_bf16_multiply(odd, high.z, low.z, high.w, low.w, w.z, w.w);
@@ -241,9 +247,10 @@ __device__ __forceinline__ uint32_t consume(const struct layer_shared &shared,
         const uint32_t chunk = index * CHUNKS_PER_BLOCK;
         const uint32_t chunks_left = job.chunk_count - chunk;
         const uint32_t chunk_count = chunks_left < CHUNKS_PER_BLOCK ? chunks_left : CHUNKS_PER_BLOCK;
-        const uint4 *x_lane = shared.x.x + (size_t)chunk * 8u * job.row_count + lane;
+        const uint4 *x_lane =
+            shared.x.x + (size_t)chunk * 8u * job.row_count + (has_x ? lane : lane % 4u);
         const uint4 *block = es_ring_await(shared.ring, n);
-        float2 sum = multiply(block, x_lane, job.row_count, chunk_count, has_x, lane);
+        float2 sum = multiply(block, x_lane, job.row_count, chunk_count, lane);
         es_ring_free(shared.ring, n, lane);
         uint32_t *count = shared.counts + first % PART_SLOTS;
         if (!is_last) {
@@ -315,12 +322,11 @@ __global__ static void __launch_bounds__(1024, 1)
     __syncthreads();
     es_grid_release();
     if (threadIdx.x >= CONSUMER_THREADS) {
-        const uint32_t lane = threadIdx.x % 32u;
-        uint32_t number = produce(shared.ring, p.jobs[0], p.output, 0, lane);
-        number = produce(shared.ring, p.jobs[1], p.gate, number, lane);
-        number = produce(shared.ring, p.jobs[2], p.down, number, lane);
+        uint32_t number = produce(shared.ring, p.jobs[0], p.output, 0);
+        number = produce(shared.ring, p.jobs[1], p.gate, number);
+        number = produce(shared.ring, p.jobs[2], p.down, number);
         if (p.phase_count > 3u) {
-            (void)produce(shared.ring, p.jobs[3], p.qkv, number, lane);
+            (void)produce(shared.ring, p.jobs[3], p.qkv, number);
         }
         return;
     }

@@ -1,14 +1,20 @@
 /* weight_ring.cuh - weights on their way through shared memory, ahead of who multiplies by them.
  *
  *   es_ring_open(ring);                                    thread 0; then __syncthreads
- *   es_ring_fill(ring, number, lane, row_count, bytes, from);       the producer's warp
+ *   es_ring_fill(ring, number, lane, row_count, bytes, from);       a producer's warp
  *   const uint4 *block = es_ring_await(ring, number);      a consumer's warp
  *   es_ring_free(ring, number, lane);
  *
  * A block is a piece of 512 columns of 8 weight rows, 1 KiB a row. Blocks are numbered in the order in
- * which they are used, over all matrices of a kernel; number n lies in slot n modulo the depth. Each
- * is filled by the one producer and emptied by one warp. Weights are never written, so the producer
- * waits for nothing but room: what the next matrix needs is there when its input is.
+ * which they are used, over all matrices of a kernel; number n lies in slot n modulo the depth. Weights
+ * are never written, so producers wait for nothing but room: what the next matrix needs is there when
+ * its input is. No more than ES_RING_FLIGHT blocks are under way at a time: that is enough to keep
+ * memory busy, and more would only queue in front of what everybody waits for, the activations.
+ *
+ * Number n is filled by producer n % ES_RING_PRODUCERS, and the depth is a multiple of that and of the
+ * consumers' number, who take turns alike. So a slot is always of the same two warps, and who waits for it has
+ * seen its filling before: the two states that a barrier tells apart are enough. A copy takes a thread 70
+ * cycles to issue, of which an SM's share of memory's speed leaves it 60: hence several producers.
  *
  * From compute capability 9.0 on by bulk copies, below by cp.async: the same bytes. */
 #pragma once
@@ -18,10 +24,18 @@
 #define ES_RING_ROWS 8u
 #define ES_RING_COLUMNS 512u
 #define ES_RING_ROW_WORDS (ES_RING_COLUMNS / 8u) /* of 16 bytes */
-#define ES_RING_BLOCK_BYTES (ES_RING_ROWS * ES_RING_COLUMNS * 2u)
+/* Odd rows lie behind the even ones and half a line further: eight threads that read 16 bytes each of
+ * two rows find them in different banks. */
+#define ES_RING_ODD_WORDS (ES_RING_ROWS / 2u * ES_RING_ROW_WORDS + 4u)
+#define ES_RING_BLOCK_WORDS (ES_RING_ROWS * ES_RING_ROW_WORDS + 4u)
+#define ES_RING_BLOCK_BYTES (ES_RING_BLOCK_WORDS * 16u)
+#define ES_RING_PRODUCERS 4u
+#define ES_RING_FLIGHT 8u
+
+static_assert(ES_RING_FLIGHT % ES_RING_PRODUCERS == 0, "a producer waits for blocks of its own");
 
 struct es_ring {
-    uint4 *blocks;    /* [depth, ES_RING_ROWS, ES_RING_ROW_WORDS], shared memory */
+    uint4 *blocks;    /* [depth, ES_RING_BLOCK_WORDS], shared memory */
     uint64_t *filled; /* [depth] barriers, shared memory */
     uint64_t *freed;
     uint32_t depth;
@@ -35,7 +49,20 @@ __device__ __forceinline__ void es_ring_open(const struct es_ring &ring) {
     es_ptx_mbarrier_publish();
 }
 
-/* The producer's 32 lanes together. `from(row)`: where row 0..row_count-1 of the block begins; of
+/* Where a row of a block begins. */
+__device__ __forceinline__ uint32_t es_ring_row(uint32_t row) {
+    return row / 2u * ES_RING_ROW_WORDS + row % 2u * ES_RING_ODD_WORDS;
+}
+
+__device__ __forceinline__ void es_ring_await_flight(const struct es_ring &ring, uint32_t number) {
+    if (number >= ES_RING_FLIGHT) {
+        const uint32_t before = number - ES_RING_FLIGHT;
+        while (!es_ptx_mbarrier_test(ring.filled + before % ring.depth, before / ring.depth & 1u)) {
+        }
+    }
+}
+
+/* A producer's 32 lanes together. `from(row)`: where row 0..row_count-1 of the block begins; of
  * each `row_bytes` are copied, a multiple of 64. Rows beyond row_count keep what they held. */
 template <class From>
 __device__ __forceinline__ void es_ring_fill(const struct es_ring &ring, uint32_t number,
@@ -43,18 +70,19 @@ __device__ __forceinline__ void es_ring_fill(const struct es_ring &ring, uint32_
                                              const From &from) {
     const uint32_t slot = number % ring.depth;
     const uint32_t turn = number / ring.depth;
+    es_ring_await_flight(ring, number);
     if (turn > 0) {
         while (!es_ptx_mbarrier_test(ring.freed + slot, (turn - 1u) & 1u)) {
         }
     }
-    uint4 *block = ring.blocks + (size_t)slot * ES_RING_ROWS * ES_RING_ROW_WORDS;
+    uint4 *block = ring.blocks + (size_t)slot * ES_RING_BLOCK_WORDS;
     if (es_ptx_has_bulk_copies()) {
         if (lane == 0) {
             es_ptx_mbarrier_expect(ring.filled + slot, row_count * row_bytes);
         }
         __syncwarp();
         if (lane < row_count) {
-            es_ptx_copy_bulk(block + lane * ES_RING_ROW_WORDS, from(lane), row_bytes,
+            es_ptx_copy_bulk(block + es_ring_row(lane), from(lane), row_bytes,
                              ring.filled + slot);
         }
         return;
@@ -62,8 +90,7 @@ __device__ __forceinline__ void es_ring_fill(const struct es_ring &ring, uint32_
     for (uint32_t row = 0; row < row_count; row++) {
         const uint4 *words = reinterpret_cast<const uint4 *>(from(row));
         for (uint32_t word = lane; word < row_bytes / 16u; word += 32u) {
-            es_ptx_cp_async(es_ptx_shared(block + row * ES_RING_ROW_WORDS + word), words + word,
-                            true);
+            es_ptx_cp_async(es_ptx_shared(block + es_ring_row(row) + word), words + word, true);
         }
     }
     es_ptx_mbarrier_arrive_copies(ring.filled + slot);
@@ -74,7 +101,7 @@ __device__ __forceinline__ const uint4 *es_ring_await(const struct es_ring &ring
     const uint32_t slot = number % ring.depth;
     while (!es_ptx_mbarrier_test(ring.filled + slot, number / ring.depth & 1u)) {
     }
-    return ring.blocks + (size_t)slot * ES_RING_ROWS * ES_RING_ROW_WORDS;
+    return ring.blocks + (size_t)slot * ES_RING_BLOCK_WORDS;
 }
 
 __device__ __forceinline__ void es_ring_free(const struct es_ring &ring, uint32_t number,
