@@ -21,12 +21,13 @@
 #include "engine/cuda/kernel.cuh"
 #include "engine/cuda/many.h"
 #include "engine/cuda/ops.h"
+#include "engine/cuda/split.cuh"
 #include "platform/assert.h"
 
 #define WARP_COUNT 4u
 #define THREAD_COUNT (32u * WARP_COUNT)
 #define TILE_ITEMS 8u
-#define ITEM_COUNT_MAX 16u   /* what goes through this kernel */
+#define ITEM_COUNT_MAX ES_CUDA_ATTENTION_FEW_MAX
 #define SPLIT_SHIFT_MIN 6u   /* 64 keys: a step for each warp */
 #define SPLIT_FULL_COUNT 32u /* of as many keys as may be; see split_shift */
 #define SPLIT_COUNT_MAX (SPLIT_FULL_COUNT + 2u)
@@ -37,6 +38,7 @@ struct params {
     const uint16_t *keys, *values;
     const uint64_t *position, *oldest;
     float *out;
+    uint16_t *split; /* in place of out, or NULL */
     float *parts;      /* [kv_head_count, tile_count, split_count_max, TILE_ITEMS, head_stride] */
     float2 *sums;      /* [.., TILE_ITEMS]: largest score, sum of weights */
     uint32_t *tickets; /* [kv_head_count, tile_count] */
@@ -108,6 +110,17 @@ __device__ __forceinline__ void store_part(const struct params &p, const float *
     }
 }
 
+/* Columns are even, as is the distance between rows. */
+__device__ __forceinline__ void store_pair(const struct params &p, uint32_t row, uint32_t column,
+                                           float first, float second) {
+    if (p.split != nullptr) {
+        es_split_store2(p.split, p.row_count, row, column, first, second);
+    } else {
+        *(float2 *)(p.out + (size_t)row * p.head_count * p.head_dim + column) =
+            make_float2(first, second);
+    }
+}
+
 /* All parts of these items into their result; `first_part` is that of the first split. */
 template <int HEAD_STRIDE>
 __device__ __forceinline__ void
@@ -170,13 +183,12 @@ combine(const struct params &p, float2 *weights, uint32_t split_count, size_t fi
         }
         const uint32_t row = (first_item + item) / p.group;
         const uint32_t head = kv_head * p.group + (first_item + item) % p.group;
-        float *to = p.out + ((size_t)row * p.head_count + head) * p.head_dim + dim;
         const float by = 1.0f / sum;
-        if (dim < p.head_dim) { /* even, as is the distance between rows */
-            *(float2 *)to = make_float2(out.x * by, out.y * by);
+        if (dim < p.head_dim) {
+            store_pair(p, row, head * p.head_dim + dim, out.x * by, out.y * by);
         }
         if (dim + 2u < p.head_dim) {
-            *(float2 *)(to + 2) = make_float2(out.z * by, out.w * by);
+            store_pair(p, row, head * p.head_dim + dim + 2u, out.z * by, out.w * by);
         }
     }
 }
@@ -350,6 +362,7 @@ enum es_status es_cuda_attention(const struct es_cuda_ops *ops, const struct es_
     const uint32_t group = op->head_count / op->kv_head_count;
     const uint32_t item_count = op->row_count * group;
     if (item_count > ITEM_COUNT_MAX) {
+        ES_ASSERT(op->split == NULL);
         return es_cuda_attention_many(ops, op, error);
     }
     const uint32_t tile_count = tile_count_of(item_count);
@@ -362,6 +375,7 @@ enum es_status es_cuda_attention(const struct es_cuda_ops *ops, const struct es_
     params.position = op->position;
     params.oldest = op->oldest;
     params.out = op->out;
+    params.split = op->split;
     params.parts = ops->partials;
     params.sums = (float2 *)(ops->partials + parts * TILE_ITEMS * op->head_stride);
     params.tickets = ops->tickets;

@@ -25,9 +25,13 @@ struct gate_map {
         return {};
     }
 
+    __device__ __forceinline__ float gated(float gate, float up) const {
+        return gate / (1.0f + expf(-gate)) * up;
+    }
+
     __device__ __forceinline__ void finish(uint32_t row, uint32_t pair, float gate, float up,
                                            const ahead &) const {
-        out[(size_t)row * hidden_dim + pair] = gate / (1.0f + expf(-gate)) * up;
+        out[(size_t)row * hidden_dim + pair] = gated(gate, up);
     }
 
     __device__ __forceinline__ void end() {

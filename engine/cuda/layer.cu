@@ -1,64 +1,142 @@
 /* layer.cu - all of a layer but its attention in one kernel: output + residual; gate; down +
  *            residual; and q, k, v of the next layer
  *
- * shape  as project.cu, gate.cu and qkv.cu; 1 to 8 rows
+ * shape  as project.cu, gate.cu and qkv.cu; 1 to 8 rows; widths are multiples of 32
  * bytes  the weights of four matrices, once           limit: DRAM bandwidth
  * map    One block per SM, all of them at once. Some warps bring weights through a ring in shared
  *        memory (weight_ring.cuh), from one matrix into the next without a pause; 8 multiply. A block
  *        takes a run of units of 4 pairs = 8 weight rows; a warp takes a unit's next 512 columns. The
  *        operands lie as in linear_inner.cuh. Between two matrices the blocks wait for each other,
  *        and memory does not wait for them: the ring fills up meanwhile.
+ *        Who makes a number makes of it what the next product wants, norm and all, once (split.cuh);
+ *        all blocks then only copy. Of a norm's mean square they get the sums over each unit, and
+ *        add them up.
  * order  A sum's terms: by 32 columns within a block of 512, even and odd ones apart, then the
- *        blocks. It follows from in_dim alone. */
+ *        blocks. Squares: over a unit, then every 32nd unit, then those. It follows from in_dim alone. */
 #include "engine/cuda/gate_map.cuh"
 #include "engine/cuda/project_map.cuh"
 #include "engine/cuda/qkv_map.cuh"
+#include "engine/cuda/split.cuh"
 #include "engine/cuda/weight_ring.cuh"
 
 #define CONSUMER_WARPS 8u
 #define CONSUMER_THREADS (32u * CONSUMER_WARPS)
 #define THREAD_COUNT (CONSUMER_THREADS + 32u * ES_RING_PRODUCERS)
 #define PHASE_COUNT_MAX 4u
-#define PART_SLOTS 48u         /* sums of blocks whose unit is not complete */
+#define PART_SLOTS 48u          /* sums of blocks whose unit is not complete */
 #define BLOCKS_PER_UNIT_MAX 20u /* rows of up to 10,240 weights */
 #define RING_DEPTH_STEP CONSUMER_WARPS /* weight_ring.cuh says why */
 #define RING_DEPTH_MAX (2u * RING_DEPTH_STEP)
 #define CHUNKS_PER_BLOCK (ES_RING_COLUMNS / ES_LINEAR_CHUNK)
 
 static_assert(ES_CUDA_LAYER_ROWS_MAX == ES_LINEAR_ROW_COUNT_MAX, "one pass");
+static_assert(ES_CUDA_LAYER_ROWS_MAX <= CONSUMER_WARPS, "a warp for each row's squares");
 static_assert(RING_DEPTH_STEP % ES_RING_PRODUCERS == 0 && RING_DEPTH_STEP >= ES_RING_FLIGHT,
               "a slot is always of the same two warps");
 static_assert(ES_RING_ROWS == ES_LINEAR_UNIT_ROWS, "a block is of one unit");
+static_assert(ES_SPLIT_CHUNK == ES_LINEAR_CHUNK, "operands lie so");
 static_assert(PART_SLOTS >= CONSUMER_WARPS + RING_DEPTH_MAX + BLOCKS_PER_UNIT_MAX,
               "no slot is written again before its unit is complete");
 
+/* -- what becomes of the sums ------------------------------------------------------------------- */
+
+/* The residual stream, and of it, through the next norm, what the next product wants. */
+struct residual_map : project_map {
+    static constexpr bool has_squares = true;
+    struct ahead {
+        project_map::ahead there;
+        float first, second; /* factors of the norm */
+    };
+
+    const float *norm, *ada; /* of who comes next, or NULL: nobody in this kernel; ada may be NULL */
+    uint16_t *normed;
+    float *squares;
+    uint32_t job_row_count;
+
+    __device__ __forceinline__ float factor(uint32_t column) const {
+        return __ldg(norm + column) * (1.0f + (ada != nullptr ? __ldg(ada + column) : 0.0f));
+    }
+
+    __device__ __forceinline__ ahead look(uint32_t row, uint32_t pair) const {
+        ahead found = {project_map::look(row, pair), 0.0f, 0.0f};
+        if (norm != nullptr) {
+            found.first = factor(2u * pair);
+            found.second = factor(2u * pair + 1u);
+        }
+        return found;
+    }
+
+    /* The sum of their squares. */
+    __device__ __forceinline__ float finish(uint32_t row, uint32_t pair, float first, float second,
+                                            const ahead &found) const {
+        first += found.there.first;
+        second += found.there.second;
+        *reinterpret_cast<float2 *>(y + (size_t)row * out_dim + 2u * pair) =
+            make_float2(first, second);
+        if (norm != nullptr) {
+            es_split_store2(normed, job_row_count, row, 2u * pair, first * found.first,
+                            second * found.second);
+        }
+        return first * first + second * second;
+    }
+
+    __device__ __forceinline__ void keep_square(uint32_t row, uint32_t unit, float square) const {
+        if (norm != nullptr) {
+            squares[(size_t)row * (out_dim / ES_LINEAR_UNIT_ROWS) + unit] = square;
+        }
+    }
+};
+
+struct hidden_map : gate_map {
+    static constexpr bool has_squares = false;
+
+    uint16_t *hidden;
+    uint32_t job_row_count;
+
+    __device__ __forceinline__ void finish(uint32_t row, uint32_t pair, float gate, float up,
+                                           const ahead &) const {
+        es_split_store1(hidden, job_row_count, row, pair, gated(gate, up));
+    }
+};
+
+struct next_map : qkv_map {
+    static constexpr bool has_squares = false;
+};
+
+struct phase {
+    const uint4 *x; /* split */
+    const float *squares; /* of the norm that x went through; NULL: none */
+    float norm_eps;
+    uint32_t chunk_count; /* x and weight rows are so many chunks long */
+    uint32_t pair_count;
+};
+
 struct params {
-    struct es_linear_job jobs[PHASE_COUNT_MAX];
-    struct project_map output;
-    struct gate_map gate;
-    struct project_map down;
-    struct qkv_map qkv;
+    struct phase phases[PHASE_COUNT_MAX];
+    struct residual_map output;
+    struct hidden_map gate;
+    struct residual_map down;
+    struct next_map qkv;
     uint32_t phase_count;
+    uint32_t row_count;
     uint32_t ring_depth;
-    uint32_t x_bytes;      /* of the largest job */
-    uint32_t factor_count; /* columns of the wider norm */
-    uint32_t square_count;
+    uint32_t x_words;   /* of 16 bytes, of the widest */
     uint64_t *arrivals; /* device: grows by the number of blocks at each meeting, for ever */
 };
 
 /* Dynamic shared memory, in this order, and the ring's blocks first. */
 struct layer_shared {
     struct es_ring ring;
-    struct es_linear_shared x;
+    uint4 *x;         /* [chunk_count, 2 parts, row_count, 4] bf16 x 8 */
     float2 *parts;    /* [PART_SLOTS, 32] */
     uint32_t *counts; /* [PART_SLOTS]: blocks of a unit that are done */
-    float *factors;   /* [2, factor_count]: gate's and qkv's */
+    float *scales;    /* [row_count]: 1 / rms */
 };
 
 static size_t shared_bytes(const struct params *p) {
-    return (size_t)p->ring_depth * (ES_RING_BLOCK_BYTES + 2u * sizeof(uint64_t)) + p->x_bytes +
-           PART_SLOTS * (32u * sizeof(float2) + sizeof(uint32_t)) +
-           2u * (size_t)p->factor_count * sizeof(float) + (size_t)p->square_count * sizeof(float);
+    return (size_t)p->ring_depth * (ES_RING_BLOCK_BYTES + 2u * sizeof(uint64_t)) +
+           p->x_words * sizeof(uint4) + PART_SLOTS * (32u * sizeof(float2) + sizeof(uint32_t)) +
+           ES_CUDA_LAYER_ROWS_MAX * sizeof(float);
 }
 
 __device__ __forceinline__ struct layer_shared lay(const struct params &p) {
@@ -66,64 +144,69 @@ __device__ __forceinline__ struct layer_shared lay(const struct params &p) {
     struct layer_shared shared;
     shared.ring.depth = p.ring_depth;
     shared.ring.blocks = layer_memory;
-    shared.x.x = layer_memory + (size_t)p.ring_depth * (ES_RING_BLOCK_BYTES / sizeof(uint4));
-    shared.parts = reinterpret_cast<float2 *>(shared.x.x + p.x_bytes / sizeof(uint4));
+    shared.x = layer_memory + (size_t)p.ring_depth * ES_RING_BLOCK_WORDS;
+    shared.parts = reinterpret_cast<float2 *>(shared.x + p.x_words);
     shared.ring.filled = reinterpret_cast<uint64_t *>(shared.parts + PART_SLOTS * 32u);
     shared.ring.freed = shared.ring.filled + p.ring_depth;
     shared.counts = reinterpret_cast<uint32_t *>(shared.ring.freed + p.ring_depth);
-    shared.factors = reinterpret_cast<float *>(shared.counts + PART_SLOTS);
-    shared.x.squares = shared.factors + 2u * p.factor_count;
-    shared.x.factors = nullptr;
-    shared.x.sums = nullptr;
-    shared.x.run_count = 0;
+    shared.scales = reinterpret_cast<float *>(shared.counts + PART_SLOTS);
     return shared;
 }
 
 /* This block's share of a phase. */
 struct share {
     uint32_t unit_first, unit_count, blocks_per_unit;
-    __device__ __forceinline__ uint32_t block_count() const {
-        return unit_count * blocks_per_unit;
-    }
 };
 
-__device__ __forceinline__ struct share share_of(const struct es_linear_job &job) {
-    const uint32_t unit_count = (job.pair_count + ES_LINEAR_UNIT_PAIRS - 1u) / ES_LINEAR_UNIT_PAIRS;
+__device__ __forceinline__ struct share share_of(const struct phase &phase) {
+    const uint32_t unit_count =
+        (phase.pair_count + ES_LINEAR_UNIT_PAIRS - 1u) / ES_LINEAR_UNIT_PAIRS;
     struct share share;
     share.unit_first = (uint32_t)((uint64_t)unit_count * blockIdx.x / gridDim.x);
     share.unit_count =
         (uint32_t)((uint64_t)unit_count * (blockIdx.x + 1u) / gridDim.x) - share.unit_first;
-    share.blocks_per_unit = (job.chunk_count + CHUNKS_PER_BLOCK - 1u) / CHUNKS_PER_BLOCK;
+    share.blocks_per_unit = (phase.chunk_count + CHUNKS_PER_BLOCK - 1u) / CHUNKS_PER_BLOCK;
     return share;
+}
+
+/* A block of the ring: which piece of which unit it is. */
+struct piece {
+    uint32_t unit, index;
+
+    __device__ __forceinline__ void advance(uint32_t step, uint32_t blocks_per_unit) {
+        index += step;
+        while (index >= blocks_per_unit) {
+            index -= blocks_per_unit;
+            unit++;
+        }
+    }
+};
+
+__device__ __forceinline__ uint32_t chunks_of(const struct phase &phase, uint32_t index) {
+    return min(CHUNKS_PER_BLOCK, phase.chunk_count - index * CHUNKS_PER_BLOCK);
 }
 
 /* -- the producers ------------------------------------------------------------------------------ */
 
+/* `first`: the phase's first number; returns the first one behind it. */
 template <class Map>
-__device__ __forceinline__ uint32_t produce(const struct es_ring &ring,
-                                            const struct es_linear_job &job, const Map &map,
-                                            uint32_t number) {
-    const uint32_t lane = threadIdx.x % 32u;
-    const uint32_t producer = threadIdx.x / 32u - CONSUMER_WARPS;
-    const struct share share = share_of(job);
-    for (uint32_t unit = share.unit_first; unit < share.unit_first + share.unit_count; unit++) {
-        const uint32_t row = unit * ES_LINEAR_UNIT_ROWS;
-        const uint32_t left = map.row_count() - row;
-        const uint32_t row_count = left < ES_LINEAR_UNIT_ROWS ? left : ES_LINEAR_UNIT_ROWS;
-        for (uint32_t chunk = 0; chunk < job.chunk_count; chunk += CHUNKS_PER_BLOCK, number++) {
-            if (number % ES_RING_PRODUCERS != producer) {
-                continue;
-            }
-            const uint32_t chunks_left = job.chunk_count - chunk;
-            const uint32_t chunk_count =
-                chunks_left < CHUNKS_PER_BLOCK ? chunks_left : CHUNKS_PER_BLOCK;
-            es_ring_fill(ring, number, lane, row_count, chunk_count * ES_LINEAR_CHUNK * 2u,
-                         [&](uint32_t r) {
-                             return map.weight_row(row + r) + (size_t)chunk * ES_LINEAR_CHUNK;
-                         });
-        }
+__device__ __forceinline__ uint32_t produce(const struct es_ring &ring, struct es_ring_cursor &at,
+                                            const struct phase &phase, const Map &map,
+                                            uint32_t first) {
+    const struct share share = share_of(phase);
+    const uint32_t end = first + share.unit_count * share.blocks_per_unit;
+    struct piece piece = {share.unit_first, 0};
+    piece.advance(at.number - first, share.blocks_per_unit);
+    while (at.number < end) {
+        const uint32_t row = piece.unit * ES_LINEAR_UNIT_ROWS;
+        const uint32_t column = piece.index * ES_RING_COLUMNS;
+        es_ring_fill(ring, at, min(map.row_count() - row, ES_LINEAR_UNIT_ROWS),
+                     chunks_of(phase, piece.index) * ES_LINEAR_CHUNK * (uint32_t)sizeof(uint16_t),
+                     [&](uint32_t r) { return map.weight_row(row + r) + column; });
+        es_ring_advance(ring, at, ES_RING_PRODUCERS);
+        piece.advance(ES_RING_PRODUCERS, share.blocks_per_unit);
     }
-    return number;
+    return end;
 }
 
 /* -- the consumers ------------------------------------------------------------------------------ */
@@ -145,57 +228,36 @@ __device__ __forceinline__ void meet_blocks(const struct params &p) {
     meet_consumers();
 }
 
-/* Four columns of x on their way to shared memory, zeros beyond in_dim. From L2: another kernel that
- * runs on this SM may have brought an older state of the line into L1. */
-__device__ __forceinline__ void fetch4(const float *x, uint32_t column, uint32_t in_dim,
-                                                 uint4 *target) {
-    if ((reinterpret_cast<uintptr_t>(x) & 15u) == 0 && (column + 4 <= in_dim || column >= in_dim)) {
-        const bool is_there = column < in_dim;
-        es_ptx_cp_async(es_ptx_shared(target), x + (is_there ? column : 0), is_there);
-    } else {
-        float values[4];
-#pragma unroll
-        for (uint32_t i = 0; i < 4; i++) {
-            values[i] = column + i < in_dim ? __ldcg(x + column + i) : 0.0f;
-        }
-        *target = make_uint4(__float_as_uint(values[0]), __float_as_uint(values[1]),
-                             __float_as_uint(values[2]), __float_as_uint(values[3]));
-    }
-}
-
-/* x into shared memory: all of it under way at once, each lane's part to where its two halves will
- * lie, because registers for it would be too many. */
-__device__ __forceinline__ void stage_x(const struct es_linear_job &job,
-                                        const struct es_linear_shared &shared) {
-    const uint32_t task_count = shared.run_count * job.row_count;
-    /* Not all blocks ask for the same lines at the same time. */
-    const uint32_t shift = blockIdx.x % task_count;
-    for (uint32_t i = threadIdx.x / 32u; i < task_count; i += CONSUMER_WARPS) {
-        const uint32_t task = (i + shift) % task_count;
-        const struct es_linear_place place = es_linear_place_of(job, shared, task);
-        const float *x = job.x + (size_t)place.row * job.x_row_floats;
-        if (place.is_there) {
-            fetch4(x, place.column, job.in_dim, place.high);
-            fetch4(x, place.column + 4u, job.in_dim, place.low);
-        }
+/* x into shared memory, all of it under way at once. Blocks begin at different places, so that not
+ * all of them ask for the same lines at the same time. */
+__device__ __forceinline__ void stage(const struct params &p, const struct phase &phase,
+                                      const struct layer_shared &shared) {
+    const uint32_t count = phase.chunk_count * 8u * p.row_count;
+    const uint32_t shift = blockIdx.x * CONSUMER_THREADS % count;
+    for (uint32_t i = threadIdx.x; i < count; i += CONSUMER_THREADS) {
+        const uint32_t word = i + shift < count ? i + shift : i + shift - count;
+        es_ptx_cp_async(es_ptx_shared(shared.x + word), phase.x + word, true);
     }
     es_ptx_cp_async_commit();
-    es_ptx_cp_async_wait<0>();
-    for (uint32_t i = threadIdx.x / 32u; i < task_count; i += CONSUMER_WARPS) {
-        const uint32_t task = (i + shift) % task_count;
-        const struct es_linear_place place = es_linear_place_of(job, shared, task);
-        uint4 first = make_uint4(0, 0, 0, 0);
-        uint4 second = make_uint4(0, 0, 0, 0);
-        if (place.is_there) {
-            first = *place.high;
-            second = *place.low;
+    const uint32_t warp = threadIdx.x / 32u;
+    if (phase.squares != nullptr && warp < p.row_count) {
+        const uint32_t dim = phase.chunk_count * ES_LINEAR_CHUNK;
+        const uint32_t unit_count = dim / ES_LINEAR_UNIT_ROWS;
+        const float *squares = phase.squares + (size_t)warp * unit_count;
+        float sum = 0.0f;
+#pragma unroll 4
+        for (uint32_t i = threadIdx.x % 32u; i < unit_count; i += 32u) {
+            sum += __ldcg(squares + i);
         }
-        float values[8] = {__uint_as_float(first.x),  __uint_as_float(first.y),
-                           __uint_as_float(first.z),  __uint_as_float(first.w),
-                           __uint_as_float(second.x), __uint_as_float(second.y),
-                           __uint_as_float(second.z), __uint_as_float(second.w)};
-        es_linear_split_x(job, shared, place, values);
+#pragma unroll
+        for (uint32_t offset = 16; offset > 0; offset /= 2) {
+            sum += __shfl_xor_sync(0xffffffffu, sum, offset);
+        }
+        if (threadIdx.x % 32u == 0) {
+            shared.scales[warp] = 1.0f / sqrtf(sum / (float)dim + phase.norm_eps);
+        }
     }
+    es_ptx_cp_async_wait<0>();
 }
 
 /* Sums of one block of weights: this lane's row of x and pair of weight rows. A lane whose row of x
@@ -218,70 +280,81 @@ __device__ __forceinline__ float2 multiply(const uint4 *block, const uint4 *x_la
                        (even[1] + odd[1]) + (even[3] + odd[3]));
 }
 
-template <class Map>
-__device__ __forceinline__ uint32_t consume(const struct layer_shared &shared,
-                                            const struct es_linear_job &job, Map &map,
-                                            uint32_t number) {
-    const uint32_t lane = threadIdx.x % 32u;
-    const uint32_t warp = threadIdx.x / 32u;
-    const struct share share = share_of(job);
-    const bool has_x = lane / 4u < job.row_count;
-    float scale = 1.0f;
-    if (job.norm != nullptr && has_x) {
-        scale = es_linear_scale(job, shared.x, lane / 4u);
+/* A unit's last piece waits for those before it: they came before in the ring, their warps are at
+ * it. `first` is the number of the unit's first piece. */
+__device__ __forceinline__ float2 gather(const struct layer_shared &shared, uint32_t first,
+                                         uint32_t index, float2 sum, uint32_t lane) {
+    uint32_t *count = shared.counts + first % PART_SLOTS;
+    while (es_ptx_shared_peek(count) != index) {
     }
-    const uint32_t end = number + share.block_count();
-    /* Whichever warp's turn it is goes on from phase to phase: all are as busy. */
-    for (uint32_t n = number + (warp + CONSUMER_WARPS - number % CONSUMER_WARPS) % CONSUMER_WARPS;
-         n < end; n += CONSUMER_WARPS) {
-        const uint32_t index = (n - number) % share.blocks_per_unit;
-        const uint32_t unit = share.unit_first + (n - number) / share.blocks_per_unit;
-        const uint32_t pair = unit * ES_LINEAR_UNIT_PAIRS + lane % 4u;
-        const uint32_t first = n - index; /* number of the unit's first block */
+    __threadfence_block();
+    __syncwarp();
+    if (index > 0) {
+        float2 whole = shared.parts[first % PART_SLOTS * 32u + lane];
+        for (uint32_t i = 1; i < index; i++) {
+            const float2 part = shared.parts[(first + i) % PART_SLOTS * 32u + lane];
+            whole.x += part.x;
+            whole.y += part.y;
+        }
+        sum = make_float2(whole.x + sum.x, whole.y + sum.y);
+    }
+    __syncwarp();
+    if (lane == 0) {
+        *count = 0;
+    }
+    return sum;
+}
+
+/* As produce. Whichever warp's turn it is goes on from phase to phase: all are as busy. */
+template <class Map>
+__device__ __forceinline__ uint32_t consume(const struct params &p, const struct phase &phase,
+                                            const struct layer_shared &shared,
+                                            struct es_ring_cursor &at, const Map &map,
+                                            uint32_t first) {
+    const uint32_t lane = threadIdx.x % 32u;
+    const struct share share = share_of(phase);
+    const bool has_x = lane / 4u < p.row_count;
+    const float scale = phase.squares != nullptr && has_x ? shared.scales[lane / 4u] : 1.0f;
+    const uint32_t end = first + share.unit_count * share.blocks_per_unit;
+    struct piece piece = {share.unit_first, 0};
+    piece.advance(at.number - first, share.blocks_per_unit);
+    for (; at.number < end; es_ring_advance(shared.ring, at, CONSUMER_WARPS),
+                            piece.advance(CONSUMER_WARPS, share.blocks_per_unit)) {
+        const uint32_t index = piece.index;
+        const uint32_t pair = piece.unit * ES_LINEAR_UNIT_PAIRS + lane % 4u;
         const bool is_last = index + 1u == share.blocks_per_unit;
-        const bool is_finisher = is_last && has_x && pair < job.pair_count;
+        const bool is_finisher = is_last && has_x && pair < phase.pair_count;
         typename Map::ahead ahead;
         if (is_finisher) {
             ahead = map.look(lane / 4u, pair);
         }
-        const uint32_t chunk = index * CHUNKS_PER_BLOCK;
-        const uint32_t chunks_left = job.chunk_count - chunk;
-        const uint32_t chunk_count = chunks_left < CHUNKS_PER_BLOCK ? chunks_left : CHUNKS_PER_BLOCK;
-        const uint4 *x_lane =
-            shared.x.x + (size_t)chunk * 8u * job.row_count + (has_x ? lane : lane % 4u);
-        const uint4 *block = es_ring_await(shared.ring, n);
-        float2 sum = multiply(block, x_lane, job.row_count, chunk_count, lane);
-        es_ring_free(shared.ring, n, lane);
-        uint32_t *count = shared.counts + first % PART_SLOTS;
+        const uint4 *x_lane = shared.x + (size_t)index * CHUNKS_PER_BLOCK * 8u * p.row_count +
+                              (has_x ? lane : lane % 4u);
+        const uint4 *block = es_ring_await(shared.ring, at);
+        float2 sum = multiply(block, x_lane, p.row_count, chunks_of(phase, index), lane);
+        es_ring_free(shared.ring, at);
         if (!is_last) {
-            shared.parts[n % PART_SLOTS * 32u + lane] = sum;
+            shared.parts[at.number % PART_SLOTS * 32u + lane] = sum;
             __threadfence_block();
             __syncwarp();
             if (lane == 0) {
-                atomicAdd(count, 1u);
+                atomicAdd(shared.counts + (at.number - index) % PART_SLOTS, 1u);
             }
             continue;
         }
-        /* The other blocks of the unit came before in the ring: their warps are at it. */
-        while (es_ptx_shared_peek(count) != index) {
-        }
-        __threadfence_block();
-        __syncwarp();
-        if (index > 0) {
-            float2 whole = shared.parts[first % PART_SLOTS * 32u + lane];
-            for (uint32_t i = 1; i < index; i++) {
-                const float2 part = shared.parts[(first + i) % PART_SLOTS * 32u + lane];
-                whole.x += part.x;
-                whole.y += part.y;
+        sum = gather(shared, at.number - index, index, sum, lane);
+        if constexpr (Map::has_squares) {
+            float square = 0.0f;
+            if (is_finisher) {
+                square = map.finish(lane / 4u, pair, sum.x * scale, sum.y * scale, ahead);
             }
-            sum = make_float2(whole.x + sum.x, whole.y + sum.y);
-        }
-        if (is_finisher) {
+            square += __shfl_xor_sync(0xffffffffu, square, 1);
+            square += __shfl_xor_sync(0xffffffffu, square, 2);
+            if (is_finisher && lane % 4u == 0) {
+                map.keep_square(lane / 4u, piece.unit, square);
+            }
+        } else if (is_finisher) {
             map.finish(lane / 4u, pair, sum.x * scale, sum.y * scale, ahead);
-        }
-        __syncwarp();
-        if (lane == 0) {
-            *count = 0;
         }
     }
     return end;
@@ -289,22 +362,20 @@ __device__ __forceinline__ uint32_t consume(const struct layer_shared &shared,
 
 /* A phase behind the first one begins when all blocks have ended the one before. */
 template <class Map>
-__device__ __forceinline__ uint32_t run_phase(const struct params &p, struct layer_shared &shared,
-                                              uint32_t phase, Map &map, uint32_t number) {
-    const struct es_linear_job &job = p.jobs[phase];
-    shared.x.run_count = es_linear_run_count(job.in_dim);
-    shared.x.factors = phase == 1 ? shared.factors : shared.factors + p.factor_count;
-    if (phase == 0) {
+__device__ __forceinline__ uint32_t run_phase(const struct params &p,
+                                              const struct layer_shared &shared, uint32_t number,
+                                              struct es_ring_cursor &at, Map &map,
+                                              uint32_t first) {
+    const struct phase &phase = p.phases[number];
+    if (number == 0) {
         es_grid_wait();
     } else {
         meet_blocks(p);
     }
     map.begin();
-    stage_x(job, shared.x);
+    stage(p, phase, shared);
     meet_consumers();
-    number = consume(shared, job, map, number);
-    map.end();
-    return number;
+    return consume(p, phase, shared, at, map, first);
 }
 
 /* More threads than there are: 64 registers at most, so that attention's blocks, which run before
@@ -312,7 +383,8 @@ __device__ __forceinline__ uint32_t run_phase(const struct params &p, struct lay
 __global__ static void __launch_bounds__(1024, 1)
     layer_rows(const __grid_constant__ struct params p) {
     ES_SHARED(struct qkv_slots, rows);
-    struct layer_shared shared = lay(p);
+    const struct layer_shared shared = lay(p);
+    const uint32_t warp = threadIdx.x / 32u;
     if (threadIdx.x == 0) {
         es_ring_open(shared.ring);
     }
@@ -321,55 +393,62 @@ __global__ static void __launch_bounds__(1024, 1)
     }
     __syncthreads();
     es_grid_release();
-    if (threadIdx.x >= CONSUMER_THREADS) {
-        uint32_t number = produce(shared.ring, p.jobs[0], p.output, 0);
-        number = produce(shared.ring, p.jobs[1], p.gate, number);
-        number = produce(shared.ring, p.jobs[2], p.down, number);
+    if (warp >= CONSUMER_WARPS) {
+        struct es_ring_cursor at = {warp - CONSUMER_WARPS, warp - CONSUMER_WARPS, 0};
+        uint32_t first = produce(shared.ring, at, p.phases[0], p.output, 0);
+        first = produce(shared.ring, at, p.phases[1], p.gate, first);
+        first = produce(shared.ring, at, p.phases[2], p.down, first);
         if (p.phase_count > 3u) {
-            (void)produce(shared.ring, p.jobs[3], p.qkv, number);
+            (void)produce(shared.ring, at, p.phases[3], p.qkv, first);
         }
         return;
     }
-    es_linear_stage_factors<CONSUMER_THREADS>(p.jobs[1], shared.factors);
+    struct es_ring_cursor at = {warp, warp, 0};
+    struct residual_map output = p.output;
+    struct hidden_map gate = p.gate;
+    struct residual_map down = p.down;
+    uint32_t first = run_phase(p, shared, 0, at, output, 0);
+    first = run_phase(p, shared, 1, at, gate, first);
+    first = run_phase(p, shared, 2, at, down, first);
     if (p.phase_count > 3u) {
-        es_linear_stage_factors<CONSUMER_THREADS>(p.jobs[3], shared.factors + p.factor_count);
-    }
-    struct project_map output = p.output;
-    struct gate_map gate = p.gate;
-    struct project_map down = p.down;
-    uint32_t number = run_phase(p, shared, 0, output, 0);
-    number = run_phase(p, shared, 1, gate, number);
-    number = run_phase(p, shared, 2, down, number);
-    if (p.phase_count > 3u) {
-        struct qkv_map qkv = p.qkv;
+        struct next_map qkv = p.qkv;
         qkv.rows = &rows;
-        (void)run_phase(p, shared, 3, qkv, number);
+        (void)run_phase(p, shared, 3, at, qkv, first);
     }
 }
 
 /* -- the launcher ------------------------------------------------------------------------------- */
 
-static void bind_job(struct params *p, uint32_t phase, uint32_t row_count) {
-    struct es_linear_job *job = &p->jobs[phase];
-    const uint32_t columns = job->chunk_count * ES_LINEAR_CHUNK;
-    const uint32_t squares = es_linear_run_count(job->in_dim) * row_count;
-    const uint32_t x_bytes = columns * row_count * (uint32_t)sizeof(float);
-    ES_ASSERT((job->chunk_count + CHUNKS_PER_BLOCK - 1u) / CHUNKS_PER_BLOCK <= BLOCKS_PER_UNIT_MAX);
-    job->row_count = row_count;
-    p->x_bytes = p->x_bytes < x_bytes ? x_bytes : p->x_bytes;
-    if (job->norm != NULL) {
-        p->factor_count = p->factor_count < columns ? columns : p->factor_count;
-        p->square_count = p->square_count < squares ? squares : p->square_count;
-    }
+static void bind_phase(struct params *p, const uint16_t *x, const struct es_matrix *w,
+                       uint32_t pair_count) {
+    struct phase *phase = &p->phases[p->phase_count++];
+    phase->x = (const uint4 *)x;
+    phase->chunk_count = w->in_dim / ES_LINEAR_CHUNK;
+    phase->pair_count = pair_count;
+    const uint32_t x_words = phase->chunk_count * 8u * p->row_count;
+    p->x_words = p->x_words < x_words ? x_words : p->x_words;
 }
 
-static uint64_t weight_bytes(const struct params *p) {
-    uint64_t bytes = 0;
-    for (uint32_t i = 0; i < p->phase_count; i++) {
-        bytes += 2u * (uint64_t)p->jobs[i].pair_count * p->jobs[i].chunk_count * ES_LINEAR_CHUNK *
-                 sizeof(uint16_t);
-    }
-    return bytes;
+static void bind_norm(struct params *p, const float *squares, float norm_eps) {
+    p->phases[p->phase_count - 1u].squares = squares;
+    p->phases[p->phase_count - 1u].norm_eps = norm_eps;
+}
+
+static struct residual_map residual_of(const struct es_cuda_layer *op, const struct es_matrix *w,
+                                       const float *bias, const float *norm, const float *ada) {
+    struct residual_map map = {};
+    map.w = (const uint16_t *)w->data;
+    map.stride = w->stride;
+    map.out_dim = w->out_dim;
+    map.bias = bias;
+    map.y = op->x;
+    map.is_added = true;
+    map.norm = norm;
+    map.ada = ada;
+    map.normed = op->normed;
+    map.squares = op->squares;
+    map.job_row_count = op->row_count;
+    return map;
 }
 
 static size_t room_of(const struct es_cuda_ops *ops) {
@@ -378,24 +457,28 @@ static size_t room_of(const struct es_cuda_ops *ops) {
 
 /* ring_depth is 0 where the rows leave no room for a ring. */
 static struct params params_of(const struct es_cuda_ops *ops, const struct es_cuda_layer *op) {
-    const uint32_t row_count = op->output.row_count;
-    ES_ASSERT(row_count >= 1 && row_count <= ES_CUDA_LAYER_ROWS_MAX);
-    ES_ASSERT(op->gate.row_count == row_count && op->down.row_count == row_count);
-    ES_ASSERT(op->next == NULL || op->next->row_count == row_count);
     struct params p = {};
-    es_project_bind(&p.jobs[0], &p.output, ops, &op->output);
-    es_gate_bind(&p.jobs[1], &p.gate, &op->gate);
-    es_project_bind(&p.jobs[2], &p.down, ops, &op->down);
-    p.phase_count = 3;
-    if (op->next != NULL) {
-        es_qkv_bind(&p.jobs[3], &p.qkv, ops, op->next);
-        p.qkv.job_row_count = row_count;
-        p.phase_count = 4;
-    }
-    for (uint32_t i = 0; i < p.phase_count; i++) {
-        bind_job(&p, i, row_count);
-    }
+    p.row_count = op->row_count;
     p.arrivals = ops->arrivals;
+    bind_phase(&p, op->attended, op->wo, op->wo->out_dim / 2u);
+    p.output = residual_of(op, op->wo, op->wo_bias, op->norm, op->ada);
+    bind_phase(&p, op->normed, op->w1, op->w1->out_dim);
+    bind_norm(&p, op->squares, op->norm_eps);
+    p.gate.w1 = (const uint16_t *)op->w1->data;
+    p.gate.w3 = (const uint16_t *)op->w3->data;
+    p.gate.stride = op->w1->stride;
+    p.gate.hidden_dim = op->w1->out_dim;
+    p.gate.hidden = op->hidden;
+    p.gate.job_row_count = op->row_count;
+    bind_phase(&p, op->hidden, op->w2, op->w2->out_dim / 2u);
+    p.down = residual_of(op, op->w2, op->w2_bias, op->next != NULL ? op->next->norm : NULL, NULL);
+    if (op->next != NULL) {
+        struct es_linear_job job;
+        es_qkv_bind(&job, &p.qkv, ops, op->next);
+        p.qkv.job_row_count = op->row_count;
+        bind_phase(&p, op->normed, op->next->wq, job.pair_count);
+        bind_norm(&p, op->squares, op->next->norm_eps);
+    }
     for (uint32_t depth = RING_DEPTH_MAX; depth > 0; depth -= RING_DEPTH_STEP) {
         p.ring_depth = depth;
         if (shared_bytes(&p) <= room_of(ops)) {
@@ -407,16 +490,32 @@ static struct params params_of(const struct es_cuda_ops *ops, const struct es_cu
 }
 
 bool es_cuda_layer_fits(const struct es_cuda_ops *ops, const struct es_cuda_layer *op) {
-    return op->output.row_count <= ES_CUDA_LAYER_ROWS_MAX && params_of(ops, op).ring_depth > 0;
+    const struct es_matrix *matrices[] = {op->wo, op->w1, op->w2};
+    for (uint32_t i = 0; i < sizeof matrices / sizeof matrices[0]; i++) {
+        if (matrices[i]->in_dim % ES_LINEAR_CHUNK != 0 ||
+            matrices[i]->in_dim > BLOCKS_PER_UNIT_MAX * ES_RING_COLUMNS) {
+            return false;
+        }
+    }
+    return op->row_count <= ES_CUDA_LAYER_ROWS_MAX && params_of(ops, op).ring_depth > 0;
+}
+
+static uint64_t weight_bytes(const struct params *p) {
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < p->phase_count; i++) {
+        bytes += 2u * (uint64_t)p->phases[i].pair_count * p->phases[i].chunk_count *
+                 ES_LINEAR_CHUNK * sizeof(uint16_t);
+    }
+    return bytes;
 }
 
 enum es_status es_cuda_layer(const struct es_cuda_ops *ops, const struct es_cuda_layer *op,
                              struct es_error *error) {
     static const struct es_cuda_kernel kernel = ES_KERNEL("layer", layer_rows);
+    ES_ASSERT(op->row_count >= 1);
+    ES_ASSERT(es_cuda_layer_fits(ops, op));
+    ES_ASSERT(op->next == NULL || op->next->row_count == op->row_count);
     struct params p = params_of(ops, op);
-    if (p.ring_depth == 0) {
-        return es_linear_too_wide(ops, "layer", p.jobs[2].in_dim, error);
-    }
     enum es_status status = es_cuda_kernel_allow(ops->cuda, &kernel, room_of(ops), error);
     if (status != ES_OK) {
         return status;

@@ -33,9 +33,6 @@
 #define ES_LINEAR_CHUNK 32u /* columns */
 #define ES_LINEAR_RUN 256u  /* columns whose squares are summed by one warp */
 #define ES_LINEAR_UNIT_PAIRS 4u
-#ifndef ES_LINEAR_STAGE_BATCH
-#define ES_LINEAR_STAGE_BATCH 3u
-#endif
 #define ES_LINEAR_UNIT_ROWS (2u * ES_LINEAR_UNIT_PAIRS)
 #define ES_LINEAR_CHUNK_WORDS                                                                      \
     4u /* of 16 bytes, in a weight row; the lanes t = 0..3 take one each */
@@ -124,20 +121,6 @@ template <uint32_t LOAD_COUNT, bool IS_RAGGED, class Map> struct es_linear_strea
     }
 };
 
-/* norm * (1 + ada), by THREADS threads before the wait: the one is a weight, and the other was
- * written before this run (grid.cuh). Columns beyond in_dim count as zero. */
-template <uint32_t THREADS>
-__device__ __forceinline__ void es_linear_stage_factors(const struct es_linear_job &job,
-                                                        float *factors) {
-    for (uint32_t i = threadIdx.x; i < job.chunk_count * ES_LINEAR_CHUNK; i += THREADS) {
-        float factor = 0.0f;
-        if (i < job.in_dim) {
-            factor = __ldg(job.norm + i) * (1.0f + (job.ada != nullptr ? __ldg(job.ada + i) : 0.0f));
-        }
-        factors[i] = factor;
-    }
-}
-
 /* Eight columns of x, zero beyond in_dim. From L2: another kernel that runs on this SM may have
  * brought an older state of the line into L1. */
 __device__ __forceinline__ void es_linear_read8(const float *x, uint32_t column, uint32_t in_dim,
@@ -161,85 +144,58 @@ __device__ __forceinline__ void es_linear_read8(const float *x, uint32_t column,
     }
 }
 
-/* A lane's eight columns of a row: 16 bytes of their upper parts, and 16 of their lower ones. */
-struct es_linear_place {
-    uint4 *high, *low;
-    uint32_t row, run, column;
-    bool is_there; /* columns beyond the chunks have no place */
-};
-
-__device__ __forceinline__ struct es_linear_place
-es_linear_place_of(const struct es_linear_job &job, const struct es_linear_shared &shared,
-                   uint32_t task) {
-    struct es_linear_place place;
-    place.row = task % job.row_count;
-    place.run = task / job.row_count;
-    place.column = place.run * ES_LINEAR_RUN + threadIdx.x % 32 * 8;
-    place.is_there = place.column < job.chunk_count * ES_LINEAR_CHUNK;
-    place.high = shared.x + place.column / ES_LINEAR_CHUNK * 8 * job.row_count + place.row * 4 +
-                 place.column % ES_LINEAR_CHUNK / 8;
-    place.low = place.high + job.row_count * 4;
-    return place;
-}
-
-/* x as the products want it, to its places. */
-__device__ __forceinline__ void es_linear_split_x(const struct es_linear_job &job,
-                                                  const struct es_linear_shared &shared,
-                                                  const struct es_linear_place &place,
-                                                  float (&values)[8]) {
-    if (job.norm != nullptr) {
-        float square = 0.0f;
-#pragma unroll
-        for (uint32_t i = 0; i < 8; i++) {
-            square += values[i] * values[i];
-            if (place.is_there) {
-                values[i] *= shared.factors[place.column + i];
-            }
+/* norm is a weight, and ada was written before this run (grid.cuh): read before the wait. Columns
+ * beyond in_dim count as zero. */
+__device__ __forceinline__ void es_linear_stage_factors(const struct es_linear_job &job,
+                                                        const struct es_linear_shared &shared) {
+    for (uint32_t i = threadIdx.x; i < job.chunk_count * ES_LINEAR_CHUNK; i += ES_LINEAR_THREADS) {
+        float factor = 0.0f;
+        if (i < job.in_dim) {
+            factor = __ldg(job.norm + i) * (1.0f + (job.ada != nullptr ? __ldg(job.ada + i) : 0.0f));
         }
-#pragma unroll
-        for (uint32_t offset = 16; offset > 0; offset /= 2) {
-            square += __shfl_xor_sync(0xffffffffu, square, offset);
-        }
-        if (threadIdx.x % 32 == 0) {
-            shared.squares[place.row * shared.run_count + place.run] = square;
-        }
-    }
-    if (place.is_there) {
-        uint4 high, low;
-        es_bf16_split(values[0], values[1], &high.x, &low.x);
-        es_bf16_split(values[2], values[3], &high.y, &low.y);
-        es_bf16_split(values[4], values[5], &high.z, &low.z);
-        es_bf16_split(values[6], values[7], &high.w, &low.w);
-        *place.high = high;
-        *place.low = low;
+        shared.factors[i] = factor;
     }
 }
 
-/* x into shared memory. A warp takes 256 columns of a row at a time, so that the sum of squares is
- * made in the same order whichever warp does it; it has STAGE_BATCH of them under way, since all that it waits
- * for is the way to L2. */
+/* x into shared memory as the products want it. A warp takes 256 columns of a row at a time, so
+ * that the sum of squares is made in the same order whichever warp does it. */
 __device__ __forceinline__ void es_linear_stage_x(const struct es_linear_job &job,
                                                   const struct es_linear_shared &shared) {
-    const uint32_t warps = ES_LINEAR_THREADS / 32u;
-    const uint32_t task_count = shared.run_count * job.row_count;
-    for (uint32_t first = threadIdx.x / 32; first < task_count;
-         first += warps * ES_LINEAR_STAGE_BATCH) {
-        float values[ES_LINEAR_STAGE_BATCH][8];
+    uint32_t lane = threadIdx.x % 32;
+    uint32_t task_count = shared.run_count * job.row_count;
+    for (uint32_t task = threadIdx.x / 32; task < task_count; task += ES_LINEAR_THREADS / 32) {
+        uint32_t row = task % job.row_count;
+        uint32_t run = task / job.row_count;
+        uint32_t column = run * ES_LINEAR_RUN + lane * 8;
+        float values[8];
+        es_linear_read8(job.x + (size_t)row * job.x_row_floats, column, job.in_dim, values);
+        if (job.norm != nullptr) {
+            float square = 0.0f;
 #pragma unroll
-        for (uint32_t i = 0; i < ES_LINEAR_STAGE_BATCH; i++) {
-            if (first + i * warps < task_count) {
-                const struct es_linear_place place =
-                    es_linear_place_of(job, shared, first + i * warps);
-                es_linear_read8(job.x + (size_t)place.row * job.x_row_floats, place.column,
-                                job.in_dim, values[i]);
+            for (uint32_t i = 0; i < 8; i++) {
+                square += values[i] * values[i];
+                if (column < job.chunk_count * ES_LINEAR_CHUNK) {
+                    values[i] *= shared.factors[column + i];
+                }
+            }
+#pragma unroll
+            for (uint32_t offset = 16; offset > 0; offset /= 2) {
+                square += __shfl_xor_sync(0xffffffffu, square, offset);
+            }
+            if (lane == 0) {
+                shared.squares[row * shared.run_count + run] = square;
             }
         }
-#pragma unroll
-        for (uint32_t i = 0; i < ES_LINEAR_STAGE_BATCH; i++) {
-            if (first + i * warps < task_count) {
-                es_linear_split_x(job, shared, es_linear_place_of(job, shared, first + i * warps),
-                                  values[i]);
-            }
+        if (column < job.chunk_count * ES_LINEAR_CHUNK) {
+            uint4 high, low;
+            es_bf16_split(values[0], values[1], &high.x, &low.x);
+            es_bf16_split(values[2], values[3], &high.y, &low.y);
+            es_bf16_split(values[4], values[5], &high.z, &low.z);
+            es_bf16_split(values[6], values[7], &high.w, &low.w);
+            uint4 *target = shared.x + column / ES_LINEAR_CHUNK * 8 * job.row_count + row * 4 +
+                            column % ES_LINEAR_CHUNK / 8;
+            target[0] = high;
+            target[job.row_count * 4] = low;
         }
     }
 }
@@ -286,7 +242,7 @@ __device__ __forceinline__ void es_linear_run(const struct es_linear_job &job, M
         stream.load(i, job.chunk_count, loaded[i]);
     }
     if (job.norm != nullptr) {
-        es_linear_stage_factors<ES_LINEAR_THREADS>(job, shared.factors);
+        es_linear_stage_factors(job, shared);
         __syncthreads();
     }
     es_grid_wait();

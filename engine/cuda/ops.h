@@ -28,6 +28,7 @@ extern "C" {
 
 #define ES_CUDA_FEW_ROWS_MAX 16u /* conv0 of two positions */
 #define ES_CUDA_LAYER_ROWS_MAX 8u
+#define ES_CUDA_ATTENTION_FEW_MAX 16u /* row_count * head_count / kv_head_count */
 #define ES_CUDA_EMBEDDING_BLOCK_COUNT_MAX 16u
 
 /* Flags that kernels raise in es_cuda_stream_state.flags; they come back with the token. */
@@ -119,6 +120,7 @@ struct es_cuda_attention {
     uint32_t row_count, head_count, kv_head_count, head_dim, head_stride;
     uint32_t window, slot_count; /* slot_count >= window - 1 + row_count */
     float *out;                  /* [row_count, head_count * head_dim] */
+    uint16_t *split; /* or NULL; in place of out, as split.cuh says. ES_CUDA_ATTENTION_FEW_MAX alone */
 };
 ES_MUST_CHECK enum es_status es_cuda_attention(const struct es_cuda_ops *ops,
                                                const struct es_cuda_attention *op,
@@ -162,18 +164,29 @@ ES_MUST_CHECK enum es_status es_cuda_gate(const struct es_cuda_ops *ops,
                                           const struct es_cuda_gate *op, struct es_error *error);
 
 /* The three operations behind a layer's attention, and q, k and v of the next layer, in one kernel.
- * Up to 8 rows, the same number in all. All blocks run at once: one per SM, and nothing else that
- * waits for them may hold the SMs. */
+ * Up to 8 rows. All blocks run at once: one per SM, and nothing else that waits for them may hold
+ * the SMs. What goes from one operation to the next is split as split.cuh says. */
 struct es_cuda_layer {
-    struct es_cuda_project output; /* is_added */
-    struct es_cuda_gate gate;
-    struct es_cuda_project down;    /* is_added */
-    const struct es_cuda_qkv *next; /* or NULL: it is the last layer */
+    uint32_t row_count;
+    const uint16_t *attended; /* [row_count, wo->in_dim], split */
+    float *x;                 /* [row_count, dim]: the residual stream, added to twice */
+    const struct es_matrix *wo;
+    const float *wo_bias; /* or NULL */
+    const float *norm;    /* [dim], of the gate */
+    const float *ada;     /* [dim] or NULL */
+    float norm_eps;
+    const struct es_matrix *w1, *w3, *w2;
+    const float *w2_bias;           /* or NULL */
+    const struct es_cuda_qkv *next; /* its rows are x's; or NULL: it is the last layer */
+    /* device, nothing before and nothing behind */
+    uint16_t *hidden; /* [row_count, hidden_dim], split */
+    uint16_t *normed; /* [row_count, dim], split */
+    float *squares;   /* [row_count, dim / 8] */
 };
 ES_MUST_CHECK enum es_status es_cuda_layer(const struct es_cuda_ops *ops,
                                            const struct es_cuda_layer *op, struct es_error *error);
-/* Whether so many rows of such a width leave room in shared memory; otherwise each operation by
- * itself. The same for all layers of one shape. */
+/* Whether the kernel takes this shape: so many rows of such a width leave room in shared memory,
+ * and all widths are multiples of 32. `next` makes no difference. */
 bool es_cuda_layer_fits(const struct es_cuda_ops *ops, const struct es_cuda_layer *op);
 
 /* y = rmsnorm(x), rows of dim floats: the encoder's last norm. */

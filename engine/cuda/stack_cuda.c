@@ -43,6 +43,8 @@ static void deal_buffers(struct es_cuda_stack *stack, const struct es_cuda_stack
     stack->attended = es_deal_floats(deal, rows * q_width);
     stack->hidden = es_deal_floats(deal, rows * shape->hidden_dim);
     stack->normed = es_deal_floats(deal, rows * shape->dim);
+    stack->squares = es_deal_floats(deal, smaller(size->row_count_max, ES_CUDA_LAYER_ROWS_MAX) *
+                                              (size_t)shape->dim / 8u);
 }
 
 void es_cuda_stack_layout(const struct es_cuda_stack_size *size, enum es_mem_kind kv_kind,
@@ -109,7 +111,7 @@ static struct es_cuda_qkv qkv_of(const struct es_cuda_stack *stack, uint32_t lay
 }
 
 static enum es_status attend(const struct es_cuda_stack *stack, uint32_t layer_index,
-                             uint32_t row_count, struct es_error *error) {
+                             uint32_t row_count, bool is_split, struct es_error *error) {
     const struct es_stack *shape = stack->shape;
     const struct es_cuda_rings *rings = &stack->rings;
     /* See slot_count: where the window is too wide for the ring, no row sees beyond this run. */
@@ -126,38 +128,67 @@ static enum es_status attend(const struct es_cuda_stack *stack, uint32_t layer_i
         .head_stride = rings->head_stride,
         .window = smaller(shape->window, rings->slot_count + 1u - row_count),
         .slot_count = rings->slot_count,
-        .out = stack->attended,
+        .out = is_split ? NULL : stack->attended,
+        .split = is_split ? (uint16_t *)stack->attended : NULL,
     };
     return es_cuda_attention(stack->ops, &attention, error);
 }
 
-static struct es_cuda_layer rest_of(const struct es_cuda_stack *stack, const struct es_layer *layer,
-                                    uint32_t row_count) {
-    const struct es_stack *shape = stack->shape;
+/* Split activations take as many bytes as f32 ones, and no run has them both ways. */
+static struct es_cuda_layer joined_of(const struct es_cuda_stack *stack,
+                                      const struct es_layer *layer, const struct es_cuda_qkv *next,
+                                      uint32_t row_count) {
     return (struct es_cuda_layer){
-        .output = {.x = stack->attended,
-                   .x_row_floats = shape->head_count * shape->head_dim,
-                   .row_count = row_count,
-                   .w = layer->wo,
-                   .bias = layer->wo_bias,
-                   .is_added = true,
-                   .y = stack->x},
-        .gate = {.x = stack->x,
-                 .norm = layer->ffn_norm,
-                 .ada = layer->ada,
-                 .norm_eps = shape->norm_eps,
-                 .row_count = row_count,
-                 .w1 = layer->w1,
-                 .w3 = layer->w3,
-                 .out = stack->hidden},
-        .down = {.x = stack->hidden,
-                 .x_row_floats = shape->hidden_dim,
-                 .row_count = row_count,
-                 .w = layer->w2,
-                 .bias = layer->w2_bias,
-                 .is_added = true,
-                 .y = stack->x},
+        .row_count = row_count,
+        .attended = (const uint16_t *)stack->attended,
+        .x = stack->x,
+        .wo = layer->wo,
+        .wo_bias = layer->wo_bias,
+        .norm = layer->ffn_norm,
+        .ada = layer->ada,
+        .norm_eps = stack->shape->norm_eps,
+        .w1 = layer->w1,
+        .w3 = layer->w3,
+        .w2 = layer->w2,
+        .w2_bias = layer->w2_bias,
+        .next = next,
+        .hidden = (uint16_t *)stack->hidden,
+        .normed = (uint16_t *)stack->normed,
+        .squares = stack->squares,
     };
+}
+
+/* The same operations one by one. */
+static enum es_status run_apart(const struct es_cuda_stack *stack, const struct es_layer *layer,
+                                uint32_t row_count, struct es_error *error) {
+    const struct es_stack *shape = stack->shape;
+    const struct es_cuda_project output = {.x = stack->attended,
+                                           .x_row_floats = shape->head_count * shape->head_dim,
+                                           .row_count = row_count,
+                                           .w = layer->wo,
+                                           .bias = layer->wo_bias,
+                                           .is_added = true,
+                                           .y = stack->x};
+    const struct es_cuda_gate gate = {.x = stack->x,
+                                      .norm = layer->ffn_norm,
+                                      .ada = layer->ada,
+                                      .norm_eps = shape->norm_eps,
+                                      .row_count = row_count,
+                                      .w1 = layer->w1,
+                                      .w3 = layer->w3,
+                                      .out = stack->hidden};
+    const struct es_cuda_project down = {.x = stack->hidden,
+                                         .x_row_floats = shape->hidden_dim,
+                                         .row_count = row_count,
+                                         .w = layer->w2,
+                                         .bias = layer->w2_bias,
+                                         .is_added = true,
+                                         .y = stack->x};
+    enum es_status status = es_cuda_project(stack->ops, &output, error);
+    if (status == ES_OK) {
+        status = es_cuda_gate(stack->ops, &gate, error);
+    }
+    return status == ES_OK ? es_cuda_project(stack->ops, &down, error) : status;
 }
 
 enum es_status es_cuda_stack_layer(const struct es_cuda_stack *stack, uint32_t layer_index,
@@ -165,29 +196,27 @@ enum es_status es_cuda_stack_layer(const struct es_cuda_stack *stack, uint32_t l
                                    uint32_t row_count, struct es_error *error) {
     const struct es_cuda_ops *ops = stack->ops;
     ES_ASSERT(row_count >= 1 && row_count <= stack->row_count_max);
-    struct es_cuda_layer rest = rest_of(stack, layer, row_count);
-    const bool is_joined = ops->joins_layers && es_cuda_layer_fits(ops, &rest);
+    const struct es_stack *shape = stack->shape;
+    struct es_cuda_layer joined = joined_of(stack, layer, NULL, row_count);
+    const bool is_joined =
+        ops->joins_layers &&
+        row_count * (shape->head_count / shape->kv_head_count) <= ES_CUDA_ATTENTION_FEW_MAX &&
+        es_cuda_layer_fits(ops, &joined);
     enum es_status status = ES_OK;
+    struct es_cuda_qkv qkv;
     if (!is_joined || layer_index == 0) {
-        const struct es_cuda_qkv qkv = qkv_of(stack, layer_index, layer, row_count);
+        qkv = qkv_of(stack, layer_index, layer, row_count);
         status = es_cuda_qkv(ops, &qkv, error);
     }
     if (status == ES_OK) {
-        status = attend(stack, layer_index, row_count, error);
+        status = attend(stack, layer_index, row_count, is_joined, error);
     }
-    if (status == ES_OK && is_joined) {
-        struct es_cuda_qkv qkv;
-        if (next != NULL) {
-            qkv = qkv_of(stack, layer_index + 1u, next, row_count);
-            rest.next = &qkv;
-        }
-        return es_cuda_layer(ops, &rest, error);
+    if (status != ES_OK || !is_joined) {
+        return status == ES_OK ? run_apart(stack, layer, row_count, error) : status;
     }
-    if (status == ES_OK) {
-        status = es_cuda_project(ops, &rest.output, error);
+    if (next != NULL) {
+        qkv = qkv_of(stack, layer_index + 1u, next, row_count);
+        joined.next = &qkv;
     }
-    if (status == ES_OK) {
-        status = es_cuda_gate(ops, &rest.gate, error);
-    }
-    return status == ES_OK ? es_cuda_project(ops, &rest.down, error) : status;
+    return es_cuda_layer(ops, &joined, error);
 }

@@ -1,9 +1,10 @@
 /* weight_ring.cuh - weights on their way through shared memory, ahead of who multiplies by them.
  *
  *   es_ring_open(ring);                                    thread 0; then __syncthreads
- *   es_ring_fill(ring, number, lane, row_count, bytes, from);       a producer's warp
- *   const uint4 *block = es_ring_await(ring, number);      a consumer's warp
- *   es_ring_free(ring, number, lane);
+ *   es_ring_fill(ring, at, row_count, row_bytes, from);    a producer's warp
+ *   const uint4 *block = es_ring_await(ring, at);          a consumer's warp
+ *   es_ring_free(ring, at);
+ *   es_ring_advance(ring, at, step);                       either
  *
  * A block is a piece of 512 columns of 8 weight rows, 1 KiB a row. Blocks are numbered in the order in
  * which they are used, over all matrices of a kernel; number n lies in slot n modulo the depth. Weights
@@ -54,36 +55,52 @@ __device__ __forceinline__ uint32_t es_ring_row(uint32_t row) {
     return row / 2u * ES_RING_ROW_WORDS + row % 2u * ES_RING_ODD_WORDS;
 }
 
-__device__ __forceinline__ void es_ring_await_flight(const struct es_ring &ring, uint32_t number) {
-    if (number >= ES_RING_FLIGHT) {
-        const uint32_t before = number - ES_RING_FLIGHT;
-        while (!es_ptx_mbarrier_test(ring.filled + before % ring.depth, before / ring.depth & 1u)) {
-        }
+/* Where one warp is: it takes every so many numbers, ES_RING_PRODUCERS or the consumers' number. */
+struct es_ring_cursor {
+    uint32_t number, slot;
+    uint32_t turn; /* how often the ring has been around */
+};
+
+__device__ __forceinline__ void es_ring_advance(const struct es_ring &ring,
+                                                struct es_ring_cursor &at, uint32_t step) {
+    at.number += step;
+    at.slot += step;
+    if (at.slot >= ring.depth) {
+        at.slot -= ring.depth;
+        at.turn++;
+    }
+}
+
+/* Waits for the block that is to have come before this one goes. */
+__device__ __forceinline__ void es_ring_await_flight(const struct es_ring &ring,
+                                                     const struct es_ring_cursor &at) {
+    const bool is_same_turn = at.slot >= ES_RING_FLIGHT;
+    const uint32_t slot = is_same_turn ? at.slot - ES_RING_FLIGHT
+                                       : at.slot + ring.depth - ES_RING_FLIGHT;
+    const uint32_t turn = is_same_turn ? at.turn : at.turn - 1u;
+    while (at.number >= ES_RING_FLIGHT && !es_ptx_mbarrier_test(ring.filled + slot, turn & 1u)) {
     }
 }
 
 /* A producer's 32 lanes together. `from(row)`: where row 0..row_count-1 of the block begins; of
  * each `row_bytes` are copied, a multiple of 64. Rows beyond row_count keep what they held. */
 template <class From>
-__device__ __forceinline__ void es_ring_fill(const struct es_ring &ring, uint32_t number,
-                                             uint32_t lane, uint32_t row_count, uint32_t row_bytes,
-                                             const From &from) {
-    const uint32_t slot = number % ring.depth;
-    const uint32_t turn = number / ring.depth;
-    es_ring_await_flight(ring, number);
-    if (turn > 0) {
-        while (!es_ptx_mbarrier_test(ring.freed + slot, (turn - 1u) & 1u)) {
-        }
+__device__ __forceinline__ void es_ring_fill(const struct es_ring &ring,
+                                             const struct es_ring_cursor &at, uint32_t row_count,
+                                             uint32_t row_bytes, const From &from) {
+    const uint32_t lane = threadIdx.x % 32u;
+    es_ring_await_flight(ring, at);
+    while (at.turn > 0 && !es_ptx_mbarrier_test(ring.freed + at.slot, (at.turn - 1u) & 1u)) {
     }
-    uint4 *block = ring.blocks + (size_t)slot * ES_RING_BLOCK_WORDS;
+    uint4 *block = ring.blocks + (size_t)at.slot * ES_RING_BLOCK_WORDS;
     if (es_ptx_has_bulk_copies()) {
         if (lane == 0) {
-            es_ptx_mbarrier_expect(ring.filled + slot, row_count * row_bytes);
+            es_ptx_mbarrier_expect(ring.filled + at.slot, row_count * row_bytes);
         }
         __syncwarp();
         if (lane < row_count) {
             es_ptx_copy_bulk(block + es_ring_row(lane), from(lane), row_bytes,
-                             ring.filled + slot);
+                             ring.filled + at.slot);
         }
         return;
     }
@@ -93,21 +110,20 @@ __device__ __forceinline__ void es_ring_fill(const struct es_ring &ring, uint32_
             es_ptx_cp_async(es_ptx_shared(block + es_ring_row(row) + word), words + word, true);
         }
     }
-    es_ptx_mbarrier_arrive_copies(ring.filled + slot);
+    es_ptx_mbarrier_arrive_copies(ring.filled + at.slot);
 }
 
 __device__ __forceinline__ const uint4 *es_ring_await(const struct es_ring &ring,
-                                                      uint32_t number) {
-    const uint32_t slot = number % ring.depth;
-    while (!es_ptx_mbarrier_test(ring.filled + slot, number / ring.depth & 1u)) {
+                                                      const struct es_ring_cursor &at) {
+    while (!es_ptx_mbarrier_test(ring.filled + at.slot, at.turn & 1u)) {
     }
-    return ring.blocks + (size_t)slot * ES_RING_BLOCK_WORDS;
+    return ring.blocks + (size_t)at.slot * ES_RING_BLOCK_WORDS;
 }
 
-__device__ __forceinline__ void es_ring_free(const struct es_ring &ring, uint32_t number,
-                                             uint32_t lane) {
+__device__ __forceinline__ void es_ring_free(const struct es_ring &ring,
+                                             const struct es_ring_cursor &at) {
     __syncwarp();
-    if (lane == 0) {
-        es_ptx_mbarrier_arrive(ring.freed + number % ring.depth);
+    if (threadIdx.x % 32u == 0) {
+        es_ptx_mbarrier_arrive(ring.freed + at.slot);
     }
 }
