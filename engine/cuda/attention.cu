@@ -121,12 +121,25 @@ __device__ __forceinline__ void store_pair(const struct params &p, uint32_t row,
     }
 }
 
-/* All parts of these items into their result; `first_part` is that of the first split. */
+/* Up to COMBINE_DEPTH parts of four dimensions of an item, on their way. */
 template <int HEAD_STRIDE>
-__device__ __forceinline__ void
-combine(const struct params &p, float2 *weights, uint32_t split_count, size_t first_part,
-        uint32_t first_item, uint32_t item_count, uint32_t kv_head) {
-    /* weights [item_count, split_count]: of a part's numbers, and its share of the sum. */
+__device__ __forceinline__ void load_parts(const struct params &p, float4 (&more)[COMBINE_DEPTH],
+                                           size_t first_part, uint32_t i, uint32_t split,
+                                           uint32_t split_count) {
+    const uint32_t quads = HEAD_STRIDE / 4;
+    const float *part =
+        p.parts + (first_part * TILE_ITEMS + i / quads) * HEAD_STRIDE + 4u * (i % quads);
+#pragma unroll
+    for (uint32_t k = 0; k < COMBINE_DEPTH; k++) {
+        const uint32_t from = split + k < split_count ? split + k : split;
+        more[k] = __ldcg((const float4 *)(part + (size_t)from * TILE_ITEMS * HEAD_STRIDE));
+    }
+}
+
+/* weights [item_count, split_count]: of a part's numbers, and its share of the sum. */
+__device__ __forceinline__ void weigh_parts(const struct params &p, float2 *weights,
+                                            uint32_t split_count, size_t first_part,
+                                            uint32_t item_count) {
     const uint32_t lane = threadIdx.x % 32u;
     for (uint32_t item = threadIdx.x / 32u; item < item_count; item += WARP_COUNT) {
         float2 have[2];
@@ -153,21 +166,31 @@ combine(const struct params &p, float2 *weights, uint32_t split_count, size_t fi
             }
         }
     }
-    __syncthreads();
+}
+
+/* All parts of these items into their result; `first_part` is that of the first split. The first
+ * parts come while their weights are made. */
+template <int HEAD_STRIDE>
+__device__ __forceinline__ void
+combine(const struct params &p, float2 *weights, uint32_t split_count, size_t first_part,
+        uint32_t first_item, uint32_t item_count, uint32_t kv_head) {
     const uint32_t quads = HEAD_STRIDE / 4;
-    for (uint32_t i = threadIdx.x; i < item_count * quads; i += THREAD_COUNT) {
+    const uint32_t count = item_count * quads;
+    float4 more[COMBINE_DEPTH];
+    if (threadIdx.x < count) {
+        load_parts<HEAD_STRIDE>(p, more, first_part, threadIdx.x, 0, split_count);
+    }
+    weigh_parts(p, weights, split_count, first_part, item_count);
+    __syncthreads();
+    for (uint32_t i = threadIdx.x; i < count; i += THREAD_COUNT) {
         const uint32_t item = i / quads;
         const uint32_t dim = 4u * (i % quads);
         const float2 *weight = weights + item * SPLIT_COUNT_MAX;
-        const float *part = p.parts + (first_part * TILE_ITEMS + item) * HEAD_STRIDE + dim;
         float4 out = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
         float sum = 0.0f;
         for (uint32_t split = 0; split < split_count; split += COMBINE_DEPTH) {
-            float4 more[COMBINE_DEPTH];
-#pragma unroll
-            for (uint32_t k = 0; k < COMBINE_DEPTH; k++) {
-                const uint32_t from = split + k < split_count ? split + k : split;
-                more[k] = __ldcg((const float4 *)(part + (size_t)from * TILE_ITEMS * HEAD_STRIDE));
+            if (i != threadIdx.x || split > 0) {
+                load_parts<HEAD_STRIDE>(p, more, first_part, i, split, split_count);
             }
 #pragma unroll
             for (uint32_t k = 0; k < COMBINE_DEPTH; k++) {
