@@ -4,7 +4,7 @@
  * shape  as project.cu, gate.cu and qkv.cu; 1 to 8 rows; widths are multiples of 32
  * bytes  the weights of four matrices, once           limit: DRAM bandwidth
  * map    One block per SM, all of them at once. Some warps bring weights through a ring in shared
- *        memory (weight_ring.cuh), from one matrix into the next without a pause; 8 multiply. A block
+ *        memory (weight_ring.cuh), from one matrix into the next without a pause; others multiply. A block
  *        takes a run of units of 4 pairs = 8 weight rows; a warp takes a unit's next 512 columns. The
  *        operands lie as in linear_inner.cuh. Between two matrices the blocks wait for each other,
  *        and memory does not wait for them: the ring fills up meanwhile.
@@ -19,23 +19,27 @@
 #include "engine/cuda/split.cuh"
 #include "engine/cuda/weight_ring.cuh"
 
-#define CONSUMER_WARPS 8u
-#define CONSUMER_THREADS (32u * CONSUMER_WARPS)
-#define THREAD_COUNT (CONSUMER_THREADS + 32u * ES_RING_PRODUCERS)
 #define PHASE_COUNT_MAX 4u
 #define PART_SLOTS 48u          /* sums of blocks whose unit is not complete */
 #define BLOCKS_PER_UNIT_MAX 20u /* rows of up to 10,240 weights */
-#define RING_DEPTH_STEP CONSUMER_WARPS /* weight_ring.cuh says why */
-#define RING_DEPTH_MAX (2u * RING_DEPTH_STEP)
+/* Warps that multiply, and slots of the ring, a multiple of them (weight_ring.cuh): one row leaves
+ * room for more, several have more to do. */
+#define WARPS_ONE_ROW 8u
+#define DEPTH_ONE_ROW 16u
+#define WARPS_SOME_ROWS 12u
+#define DEPTH_SOME_ROWS 12u
 #define CHUNKS_PER_BLOCK (ES_RING_COLUMNS / ES_LINEAR_CHUNK)
 
 static_assert(ES_CUDA_LAYER_ROWS_MAX == ES_LINEAR_ROW_COUNT_MAX, "one pass");
-static_assert(ES_CUDA_LAYER_ROWS_MAX <= CONSUMER_WARPS, "a warp for each row's squares");
-static_assert(RING_DEPTH_STEP % ES_RING_PRODUCERS == 0 && RING_DEPTH_STEP >= ES_RING_FLIGHT,
+static_assert(ES_CUDA_LAYER_ROWS_MAX <= WARPS_SOME_ROWS, "a warp for each row's squares");
+static_assert(DEPTH_ONE_ROW % WARPS_ONE_ROW == 0 && DEPTH_ONE_ROW % ES_RING_PRODUCERS == 0 &&
+                  DEPTH_SOME_ROWS % WARPS_SOME_ROWS == 0 &&
+                  DEPTH_SOME_ROWS % ES_RING_PRODUCERS == 0,
               "a slot is always of the same two warps");
 static_assert(ES_RING_ROWS == ES_LINEAR_UNIT_ROWS, "a block is of one unit");
 static_assert(ES_SPLIT_CHUNK == ES_LINEAR_CHUNK, "operands lie so");
-static_assert(PART_SLOTS >= CONSUMER_WARPS + RING_DEPTH_MAX + BLOCKS_PER_UNIT_MAX,
+static_assert(PART_SLOTS >= WARPS_ONE_ROW + DEPTH_ONE_ROW + BLOCKS_PER_UNIT_MAX &&
+                  PART_SLOTS >= WARPS_SOME_ROWS + DEPTH_SOME_ROWS + BLOCKS_PER_UNIT_MAX,
               "no slot is written again before its unit is complete");
 
 /* -- what becomes of the sums ------------------------------------------------------------------- */
@@ -211,30 +215,33 @@ __device__ __forceinline__ uint32_t produce(const struct es_ring &ring, struct e
 
 /* -- the consumers ------------------------------------------------------------------------------ */
 
-__device__ __forceinline__ void meet_consumers() {
-    es_ptx_bar_sync<1, (int)CONSUMER_THREADS>();
+template <uint32_t WARPS> __device__ __forceinline__ void meet_consumers() {
+    es_ptx_bar_sync<1, (int)(32u * WARPS)>();
 }
 
 /* Every block has written what it had to write before this, and it is seen after it: the barriers
- * hand on what the one thread releases and acquires. */
-__device__ __forceinline__ void meet_blocks(const struct params &p) {
-    meet_consumers();
+ * hand on what the one thread releases and acquires. `arrived`: how many have by the meeting before;
+ * thread 0 alone knows it. */
+template <uint32_t WARPS>
+__device__ __forceinline__ void meet_blocks(const struct params &p, uint64_t &arrived) {
+    meet_consumers<WARPS>();
     if (threadIdx.x == 0) {
-        const uint64_t before = es_ptx_add_acq_rel(p.arrivals, 1u);
-        const uint64_t wanted = (before / gridDim.x + 1u) * gridDim.x;
-        while (es_ptx_load_acquire(p.arrivals) < wanted) {
+        es_ptx_add_release(p.arrivals, 1u);
+        arrived += gridDim.x;
+        while (es_ptx_load_acquire(p.arrivals) < arrived) {
         }
     }
-    meet_consumers();
+    meet_consumers<WARPS>();
 }
 
 /* x into shared memory, all of it under way at once. Blocks begin at different places, so that not
  * all of them ask for the same lines at the same time. */
+template <uint32_t WARPS>
 __device__ __forceinline__ void stage(const struct params &p, const struct phase &phase,
                                       const struct layer_shared &shared) {
     const uint32_t count = phase.chunk_count * 8u * p.row_count;
-    const uint32_t shift = blockIdx.x * CONSUMER_THREADS % count;
-    for (uint32_t i = threadIdx.x; i < count; i += CONSUMER_THREADS) {
+    const uint32_t shift = blockIdx.x * 32u * WARPS % count;
+    for (uint32_t i = threadIdx.x; i < count; i += 32u * WARPS) {
         const uint32_t word = i + shift < count ? i + shift : i + shift - count;
         es_ptx_cp_async(es_ptx_shared(shared.x + word), phase.x + word, true);
     }
@@ -305,8 +312,14 @@ __device__ __forceinline__ float2 gather(const struct layer_shared &shared, uint
     return sum;
 }
 
+/* What a warp that multiplies carries from phase to phase. */
+struct consumer {
+    struct es_ring_cursor at;
+    uint64_t arrived;
+};
+
 /* As produce. Whichever warp's turn it is goes on from phase to phase: all are as busy. */
-template <class Map>
+template <uint32_t WARPS, class Map>
 __device__ __forceinline__ uint32_t consume(const struct params &p, const struct phase &phase,
                                             const struct layer_shared &shared,
                                             struct es_ring_cursor &at, const Map &map,
@@ -318,8 +331,8 @@ __device__ __forceinline__ uint32_t consume(const struct params &p, const struct
     const uint32_t end = first + share.unit_count * share.blocks_per_unit;
     struct piece piece = {share.unit_first, 0};
     piece.advance(at.number - first, share.blocks_per_unit);
-    for (; at.number < end; es_ring_advance(shared.ring, at, CONSUMER_WARPS),
-                            piece.advance(CONSUMER_WARPS, share.blocks_per_unit)) {
+    for (; at.number < end; es_ring_advance(shared.ring, at, WARPS),
+                            piece.advance(WARPS, share.blocks_per_unit)) {
         const uint32_t index = piece.index;
         const uint32_t pair = piece.unit * ES_LINEAR_UNIT_PAIRS + lane % 4u;
         const bool is_last = index + 1u == share.blocks_per_unit;
@@ -361,25 +374,30 @@ __device__ __forceinline__ uint32_t consume(const struct params &p, const struct
 }
 
 /* A phase behind the first one begins when all blocks have ended the one before. */
-template <class Map>
+template <uint32_t WARPS, class Map>
 __device__ __forceinline__ uint32_t run_phase(const struct params &p,
                                               const struct layer_shared &shared, uint32_t number,
-                                              struct es_ring_cursor &at, Map &map,
-                                              uint32_t first) {
+                                              struct consumer &self, Map &map, uint32_t first) {
     const struct phase &phase = p.phases[number];
     if (number == 0) {
         es_grid_wait();
+        self.arrived = __ldcg((const unsigned long long *)p.arrivals);
     } else {
-        meet_blocks(p);
+        meet_blocks<WARPS>(p, self.arrived);
     }
     map.begin();
-    stage(p, phase, shared);
-    meet_consumers();
-    return consume(p, phase, shared, at, map, first);
+    stage<WARPS>(p, phase, shared);
+    meet_consumers<WARPS>();
+    if (number == 0) {
+        /* This block has not been at the first meeting, so that one is not over. */
+        self.arrived = self.arrived / gridDim.x * gridDim.x;
+    }
+    return consume<WARPS>(p, phase, shared, self.at, map, first);
 }
 
 /* More threads than there are: 64 registers at most, so that attention's blocks, which run before
  * and after, find room beside this one. */
+template <uint32_t WARPS>
 __global__ static void __launch_bounds__(1024, 1)
     layer_rows(const __grid_constant__ struct params p) {
     ES_SHARED(struct qkv_slots, rows);
@@ -393,8 +411,8 @@ __global__ static void __launch_bounds__(1024, 1)
     }
     __syncthreads();
     es_grid_release();
-    if (warp >= CONSUMER_WARPS) {
-        struct es_ring_cursor at = {warp - CONSUMER_WARPS, warp - CONSUMER_WARPS, 0};
+    if (warp >= WARPS) {
+        struct es_ring_cursor at = {warp - WARPS, warp - WARPS, 0};
         uint32_t first = produce(shared.ring, at, p.phases[0], p.output, 0);
         first = produce(shared.ring, at, p.phases[1], p.gate, first);
         first = produce(shared.ring, at, p.phases[2], p.down, first);
@@ -403,17 +421,17 @@ __global__ static void __launch_bounds__(1024, 1)
         }
         return;
     }
-    struct es_ring_cursor at = {warp, warp, 0};
+    struct consumer self = {{warp, warp, 0}, 0};
     struct residual_map output = p.output;
     struct hidden_map gate = p.gate;
     struct residual_map down = p.down;
-    uint32_t first = run_phase(p, shared, 0, at, output, 0);
-    first = run_phase(p, shared, 1, at, gate, first);
-    first = run_phase(p, shared, 2, at, down, first);
+    uint32_t first = run_phase<WARPS>(p, shared, 0, self, output, 0);
+    first = run_phase<WARPS>(p, shared, 1, self, gate, first);
+    first = run_phase<WARPS>(p, shared, 2, self, down, first);
     if (p.phase_count > 3u) {
         struct next_map qkv = p.qkv;
         qkv.rows = &rows;
-        (void)run_phase(p, shared, 3, at, qkv, first);
+        (void)run_phase<WARPS>(p, shared, 3, self, qkv, first);
     }
 }
 
@@ -455,7 +473,6 @@ static size_t room_of(const struct es_cuda_ops *ops) {
     return ops->cuda->shared_block_bytes_max - ES_LINEAR_STATIC_BYTES;
 }
 
-/* ring_depth is 0 where the rows leave no room for a ring. */
 static struct params params_of(const struct es_cuda_ops *ops, const struct es_cuda_layer *op) {
     struct params p = {};
     p.row_count = op->row_count;
@@ -479,13 +496,7 @@ static struct params params_of(const struct es_cuda_ops *ops, const struct es_cu
         bind_phase(&p, op->normed, op->next->wq, job.pair_count);
         bind_norm(&p, op->squares, op->next->norm_eps);
     }
-    for (uint32_t depth = RING_DEPTH_MAX; depth > 0; depth -= RING_DEPTH_STEP) {
-        p.ring_depth = depth;
-        if (shared_bytes(&p) <= room_of(ops)) {
-            return p;
-        }
-    }
-    p.ring_depth = 0;
+    p.ring_depth = op->row_count == 1 ? DEPTH_ONE_ROW : DEPTH_SOME_ROWS;
     return p;
 }
 
@@ -497,7 +508,8 @@ bool es_cuda_layer_fits(const struct es_cuda_ops *ops, const struct es_cuda_laye
             return false;
         }
     }
-    return op->row_count <= ES_CUDA_LAYER_ROWS_MAX && params_of(ops, op).ring_depth > 0;
+    const struct params p = params_of(ops, op);
+    return op->row_count <= ES_CUDA_LAYER_ROWS_MAX && shared_bytes(&p) <= room_of(ops);
 }
 
 static uint64_t weight_bytes(const struct params *p) {
@@ -511,21 +523,24 @@ static uint64_t weight_bytes(const struct params *p) {
 
 enum es_status es_cuda_layer(const struct es_cuda_ops *ops, const struct es_cuda_layer *op,
                              struct es_error *error) {
-    static const struct es_cuda_kernel kernel = ES_KERNEL("layer", layer_rows);
+    static const struct es_cuda_kernel one_row = ES_KERNEL("layer", layer_rows<WARPS_ONE_ROW>);
+    static const struct es_cuda_kernel some_rows = ES_KERNEL("layer", layer_rows<WARPS_SOME_ROWS>);
+    const bool is_one = op->row_count == 1;
+    const struct es_cuda_kernel *kernel = is_one ? &one_row : &some_rows;
     ES_ASSERT(op->row_count >= 1);
     ES_ASSERT(es_cuda_layer_fits(ops, op));
     ES_ASSERT(op->next == NULL || op->next->row_count == op->row_count);
     struct params p = params_of(ops, op);
-    enum es_status status = es_cuda_kernel_allow(ops->cuda, &kernel, room_of(ops), error);
+    enum es_status status = es_cuda_kernel_allow(ops->cuda, kernel, room_of(ops), error);
     if (status != ES_OK) {
         return status;
     }
     struct es_cuda_grid grid = {};
     grid.block_count = ops->cuda->sm_count;
-    grid.thread_count = THREAD_COUNT;
+    grid.thread_count = 32u * ((is_one ? WARPS_ONE_ROW : WARPS_SOME_ROWS) + ES_RING_PRODUCERS);
     grid.shared_bytes = shared_bytes(&p);
     grid.is_dependent = true;
     grid.moved_bytes = weight_bytes(&p);
     void *args[] = {&p};
-    return es_cuda_launch(ops->cuda, &kernel, &grid, args, error);
+    return es_cuda_launch(ops->cuda, kernel, &grid, args, error);
 }

@@ -185,15 +185,6 @@ __device__ __forceinline__ void es_ptx_copy_bulk(void *to, const void *from, uin
 
 /* What this thread, and those it has met at a barrier, wrote before is seen by whoever reads the sum
  * so, or with es_ptx_load_acquire, and by those whom it meets then. The value before. */
-__device__ __forceinline__ uint64_t es_ptx_add_acq_rel(uint64_t *to, uint64_t more) {
-    uint64_t before;
-    asm volatile("atom.add.acq_rel.gpu.global.u64 %0, [%1], %2;"
-                 : "=l"(before)
-                 : "l"(to), "l"(more)
-                 : "memory");
-    return before;
-}
-
 __device__ __forceinline__ uint32_t es_ptx_add_acq_rel(uint32_t *to, uint32_t more) {
     uint32_t before;
     asm volatile("atom.add.acq_rel.gpu.global.u32 %0, [%1], %2;"
@@ -201,6 +192,11 @@ __device__ __forceinline__ uint32_t es_ptx_add_acq_rel(uint32_t *to, uint32_t mo
                  : "l"(to), "r"(more)
                  : "memory");
     return before;
+}
+
+/* The same half of it, with no answer to wait for. */
+__device__ __forceinline__ void es_ptx_add_release(uint64_t *to, uint64_t more) {
+    asm volatile("red.release.gpu.global.add.u64 [%0], %1;" ::"l"(to), "l"(more) : "memory");
 }
 
 __device__ __forceinline__ uint64_t es_ptx_load_acquire(const uint64_t *from) {

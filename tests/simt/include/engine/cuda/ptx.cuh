@@ -132,10 +132,14 @@ static inline void es_ptx_copy_bulk(void *to, const void *from, uint32_t bytes,
 
 /* -- between blocks ------------------------------------------------------------------------------ */
 
-template <class Sum> static inline Sum es_ptx_add_acq_rel(Sum *to, uint32_t more) {
-    const Sum before = *to;
+static inline uint32_t es_ptx_add_acq_rel(uint32_t *to, uint32_t more) {
+    const uint32_t before = *to;
     *to += more;
     return before;
+}
+
+static inline void es_ptx_add_release(uint64_t *to, uint64_t more) {
+    *to += more;
 }
 
 static inline uint64_t es_ptx_load_acquire(const uint64_t *from, SIMT_PLACE) {
