@@ -140,7 +140,7 @@ struct layer_shared {
 static size_t shared_bytes(const struct params *p) {
     return (size_t)p->ring_depth * (ES_RING_BLOCK_BYTES + 2u * sizeof(uint64_t)) +
            p->x_words * sizeof(uint4) + PART_SLOTS * (32u * sizeof(float2) + sizeof(uint32_t)) +
-           ES_CUDA_LAYER_ROWS_MAX * sizeof(float);
+           ES_CUDA_LAYER_ROWS_MAX * sizeof(float) + sizeof(uint32_t);
 }
 
 __device__ __forceinline__ struct layer_shared lay(const struct params &p) {
@@ -154,6 +154,7 @@ __device__ __forceinline__ struct layer_shared lay(const struct params &p) {
     shared.ring.freed = shared.ring.filled + p.ring_depth;
     shared.counts = reinterpret_cast<uint32_t *>(shared.ring.freed + p.ring_depth);
     shared.scales = reinterpret_cast<float *>(shared.counts + PART_SLOTS);
+    shared.ring.turn = reinterpret_cast<uint32_t *>(shared.scales + ES_CUDA_LAYER_ROWS_MAX);
     return shared;
 }
 

@@ -15,7 +15,9 @@
  * Number n is filled by producer n % ES_RING_PRODUCERS, and the depth is a multiple of that and of the
  * consumers' number, who take turns alike. So a slot is always of the same two warps, and who waits for it has
  * seen its filling before: the two states that a barrier tells apart are enough. A copy takes a thread 70
- * cycles to issue, of which an SM's share of memory's speed leaves it 60: hence several producers.
+ * cycles to issue, of which an SM's share of memory's speed leaves it 60: hence several producers. Each waits
+ * for its turn: numbers go out in order, and so nobody is further ahead of a warp that has not yet emptied
+ * its slot than the ring is deep.
  *
  * From compute capability 9.0 on by bulk copies, below by cp.async: the same bytes. */
 #pragma once
@@ -39,6 +41,7 @@ struct es_ring {
     uint4 *blocks;    /* [depth, ES_RING_BLOCK_WORDS], shared memory */
     uint64_t *filled; /* [depth] barriers, shared memory */
     uint64_t *freed;
+    uint32_t *turn; /* the number that goes out next */
     uint32_t depth;
 };
 
@@ -47,6 +50,7 @@ __device__ __forceinline__ void es_ring_open(const struct es_ring &ring) {
         es_ptx_mbarrier_init(ring.filled + slot, es_ptx_has_bulk_copies() ? 1u : 32u);
         es_ptx_mbarrier_init(ring.freed + slot, 1u);
     }
+    *ring.turn = 0;
     es_ptx_mbarrier_publish();
 }
 
@@ -91,6 +95,12 @@ __device__ __forceinline__ void es_ring_fill(const struct es_ring &ring,
     const uint32_t lane = threadIdx.x % 32u;
     es_ring_await_flight(ring, at);
     while (at.turn > 0 && !es_ptx_mbarrier_test(ring.freed + at.slot, (at.turn - 1u) & 1u)) {
+    }
+    while (es_ptx_shared_peek(ring.turn) != at.number) {
+    }
+    __syncwarp();
+    if (lane == 0) {
+        atomicExch(ring.turn, at.number + 1u);
     }
     uint4 *block = ring.blocks + (size_t)at.slot * ES_RING_BLOCK_WORDS;
     if (es_ptx_has_bulk_copies()) {
