@@ -14,7 +14,6 @@
  * order  A sum's terms: by 32 columns within a block of 512, even and odd ones apart, then the
  *        blocks. Squares: over a unit, then every 32nd unit, then those. It follows from in_dim alone. */
 #include "engine/cuda/gate_map.cuh"
-#include "engine/cuda/project_map.cuh"
 #include "engine/cuda/qkv_map.cuh"
 #include "engine/cuda/split.cuh"
 #include "engine/cuda/weight_ring.cuh"
@@ -44,42 +43,76 @@ static_assert(PART_SLOTS >= WARPS_ONE_ROW + DEPTH_ONE_ROW + BLOCKS_PER_UNIT_MAX 
 
 /* -- what becomes of the sums ------------------------------------------------------------------- */
 
-/* The residual stream, and of it, through the next norm, what the next product wants. */
-struct residual_map : project_map {
-    static constexpr bool has_squares = true;
-    struct ahead {
-        project_map::ahead there;
-        float first, second; /* factors of the norm */
-    };
+/* What a block needs of its own columns of the residual stream, in shared memory: memory is slow to
+ * answer while weights come. Both matrices that add to the stream have the same columns here. */
+struct own_columns {
+    float *x;       /* [row_count, count] */
+    float *factors; /* [2, count]: of the norms behind the one and the other, with ada */
+    float *biases;  /* [2, count] */
+    uint32_t first, count;
+};
 
+/* The residual stream, and of it, through the next norm, what the next product wants. */
+struct residual_map {
+    static constexpr bool has_squares = true;
+    struct ahead {};
+
+    const uint16_t *w;
+    uint32_t stride, out_dim;
+    const float *bias;       /* or NULL */
     const float *norm, *ada; /* of who comes next, or NULL: nobody in this kernel; ada may be NULL */
+    float *y;                /* or NULL: it stays among the own columns */
     uint16_t *normed;
     float *squares;
     uint32_t job_row_count;
+    uint32_t index;          /* 0 or 1 */
+    struct own_columns own;  /* in the kernel */
 
-    __device__ __forceinline__ float factor(uint32_t column) const {
-        return __ldg(norm + column) * (1.0f + (ada != nullptr ? __ldg(ada + column) : 0.0f));
+    __device__ __forceinline__ uint32_t row_count() const {
+        return out_dim;
     }
 
-    __device__ __forceinline__ ahead look(uint32_t row, uint32_t pair) const {
-        ahead found = {project_map::look(row, pair), 0.0f, 0.0f};
-        if (norm != nullptr) {
-            found.first = factor(2u * pair);
-            found.second = factor(2u * pair + 1u);
+    __device__ __forceinline__ const uint16_t *weight_row(uint32_t v) const {
+        return w + (size_t)v * stride;
+    }
+
+    /* Before the wait: nobody writes them. */
+    __device__ __forceinline__ void fetch(uint32_t thread, uint32_t thread_count) const {
+        for (uint32_t i = thread; i < own.count; i += thread_count) {
+            const uint32_t column = own.first + i;
+            const uint32_t at = index * own.count + i;
+            own.biases[at] = bias != nullptr ? __ldg(bias + column) : 0.0f;
+            own.factors[at] =
+                norm != nullptr
+                    ? __ldg(norm + column) * (1.0f + (ada != nullptr ? __ldg(ada + column) : 0.0f))
+                    : 0.0f;
         }
-        return found;
+    }
+
+    __device__ __forceinline__ void begin() {
+    }
+
+    __device__ __forceinline__ ahead look(uint32_t, uint32_t) const {
+        return {};
     }
 
     /* The sum of their squares. */
     __device__ __forceinline__ float finish(uint32_t row, uint32_t pair, float first, float second,
-                                            const ahead &found) const {
-        first += found.there.first;
-        second += found.there.second;
-        *reinterpret_cast<float2 *>(y + (size_t)row * out_dim + 2u * pair) =
-            make_float2(first, second);
+                                            const ahead &) const {
+        const uint32_t i = 2u * pair - own.first;
+        const uint32_t at = index * own.count + i;
+        float *x = own.x + row * own.count + i;
+        first += own.biases[at] + x[0];
+        second += own.biases[at + 1u] + x[1];
+        x[0] = first;
+        x[1] = second;
+        if (y != nullptr) {
+            *reinterpret_cast<float2 *>(y + (size_t)row * out_dim + 2u * pair) =
+                make_float2(first, second);
+        }
         if (norm != nullptr) {
-            es_split_store2(normed, job_row_count, row, 2u * pair, first * found.first,
-                            second * found.second);
+            es_split_store2(normed, job_row_count, row, 2u * pair, first * own.factors[at],
+                            second * own.factors[at + 1u]);
         }
         return first * first + second * second;
     }
@@ -125,6 +158,7 @@ struct params {
     uint32_t row_count;
     uint32_t ring_depth;
     uint32_t x_words;   /* of 16 bytes, of the widest */
+    uint32_t own_count_max;
     uint64_t *arrivals; /* device: grows by the number of blocks at each meeting, for ever */
 };
 
@@ -135,12 +169,14 @@ struct layer_shared {
     float2 *parts;    /* [PART_SLOTS, 32] */
     uint32_t *counts; /* [PART_SLOTS]: blocks of a unit that are done */
     float *scales;    /* [row_count]: 1 / rms */
+    struct own_columns own;
 };
 
 static size_t shared_bytes(const struct params *p) {
     return (size_t)p->ring_depth * (ES_RING_BLOCK_BYTES + 2u * sizeof(uint64_t)) +
            p->x_words * sizeof(uint4) + PART_SLOTS * (32u * sizeof(float2) + sizeof(uint32_t)) +
-           ES_CUDA_LAYER_ROWS_MAX * sizeof(float) + sizeof(uint32_t);
+           ES_CUDA_LAYER_ROWS_MAX * sizeof(float) + sizeof(uint32_t) +
+           (p->row_count + 4u) * p->own_count_max * sizeof(float);
 }
 
 __device__ __forceinline__ struct layer_shared lay(const struct params &p) {
@@ -155,6 +191,9 @@ __device__ __forceinline__ struct layer_shared lay(const struct params &p) {
     shared.counts = reinterpret_cast<uint32_t *>(shared.ring.freed + p.ring_depth);
     shared.scales = reinterpret_cast<float *>(shared.counts + PART_SLOTS);
     shared.ring.turn = reinterpret_cast<uint32_t *>(shared.scales + ES_CUDA_LAYER_ROWS_MAX);
+    shared.own.x = shared.scales + ES_CUDA_LAYER_ROWS_MAX + 1u;
+    shared.own.factors = shared.own.x + p.row_count * p.own_count_max;
+    shared.own.biases = shared.own.factors + 2u * p.own_count_max;
     return shared;
 }
 
@@ -374,6 +413,14 @@ __device__ __forceinline__ uint32_t consume(const struct params &p, const struct
     return end;
 }
 
+template <uint32_t WARPS>
+__device__ __forceinline__ void fetch_own(const struct params &p, const struct own_columns &own) {
+    for (uint32_t i = threadIdx.x; i < p.row_count * own.count; i += 32u * WARPS) {
+        const uint32_t row = i / own.count;
+        own.x[i] = __ldcg(p.down.y + (size_t)row * p.down.out_dim + own.first + i % own.count);
+    }
+}
+
 /* A phase behind the first one begins when all blocks have ended the one before. */
 template <uint32_t WARPS, class Map>
 __device__ __forceinline__ uint32_t run_phase(const struct params &p,
@@ -383,6 +430,7 @@ __device__ __forceinline__ uint32_t run_phase(const struct params &p,
     if (number == 0) {
         es_grid_wait();
         self.arrived = __ldcg((const unsigned long long *)p.arrivals);
+        fetch_own<WARPS>(p, shared.own);
     } else {
         meet_blocks<WARPS>(p, self.arrived);
     }
@@ -402,7 +450,7 @@ template <uint32_t WARPS>
 __global__ static void __launch_bounds__(1024, 1)
     layer_rows(const __grid_constant__ struct params p) {
     ES_SHARED(struct qkv_slots, rows);
-    const struct layer_shared shared = lay(p);
+    struct layer_shared shared = lay(p);
     const uint32_t warp = threadIdx.x / 32u;
     if (threadIdx.x == 0) {
         es_ring_open(shared.ring);
@@ -423,9 +471,15 @@ __global__ static void __launch_bounds__(1024, 1)
         return;
     }
     struct consumer self = {{warp, warp, 0}, 0};
+    const struct share share = share_of(p.phases[0]);
+    shared.own.first = share.unit_first * ES_LINEAR_UNIT_ROWS;
+    shared.own.count = share.unit_count * ES_LINEAR_UNIT_ROWS;
     struct residual_map output = p.output;
     struct hidden_map gate = p.gate;
     struct residual_map down = p.down;
+    output.own = down.own = shared.own;
+    output.fetch(threadIdx.x, 32u * WARPS);
+    down.fetch(threadIdx.x, 32u * WARPS);
     uint32_t first = run_phase<WARPS>(p, shared, 0, self, output, 0);
     first = run_phase<WARPS>(p, shared, 1, self, gate, first);
     first = run_phase<WARPS>(p, shared, 2, self, down, first);
@@ -453,17 +507,17 @@ static void bind_norm(struct params *p, const float *squares, float norm_eps) {
     p->phases[p->phase_count - 1u].norm_eps = norm_eps;
 }
 
-static struct residual_map residual_of(const struct es_cuda_layer *op, const struct es_matrix *w,
-                                       const float *bias, const float *norm, const float *ada) {
+static struct residual_map residual_of(const struct es_cuda_layer *op, uint32_t index) {
+    const struct es_matrix *w = index == 0 ? op->wo : op->w2;
     struct residual_map map = {};
     map.w = (const uint16_t *)w->data;
     map.stride = w->stride;
     map.out_dim = w->out_dim;
-    map.bias = bias;
-    map.y = op->x;
-    map.is_added = true;
-    map.norm = norm;
-    map.ada = ada;
+    map.bias = index == 0 ? op->wo_bias : op->w2_bias;
+    map.y = index == 0 ? NULL : op->x;
+    map.norm = index == 0 ? op->norm : op->next != NULL ? op->next->norm : NULL;
+    map.ada = index == 0 ? op->ada : NULL;
+    map.index = index;
     map.normed = op->normed;
     map.squares = op->squares;
     map.job_row_count = op->row_count;
@@ -479,7 +533,7 @@ static struct params params_of(const struct es_cuda_ops *ops, const struct es_cu
     p.row_count = op->row_count;
     p.arrivals = ops->arrivals;
     bind_phase(&p, op->attended, op->wo, op->wo->out_dim / 2u);
-    p.output = residual_of(op, op->wo, op->wo_bias, op->norm, op->ada);
+    p.output = residual_of(op, 0);
     bind_phase(&p, op->normed, op->w1, op->w1->out_dim);
     bind_norm(&p, op->squares, op->norm_eps);
     p.gate.w1 = (const uint16_t *)op->w1->data;
@@ -489,7 +543,11 @@ static struct params params_of(const struct es_cuda_ops *ops, const struct es_cu
     p.gate.hidden = op->hidden;
     p.gate.job_row_count = op->row_count;
     bind_phase(&p, op->hidden, op->w2, op->w2->out_dim / 2u);
-    p.down = residual_of(op, op->w2, op->w2_bias, op->next != NULL ? op->next->norm : NULL, NULL);
+    p.down = residual_of(op, 1);
+    const uint32_t unit_count = op->wo->out_dim / ES_LINEAR_UNIT_ROWS;
+    const uint32_t block_count = ops->cuda->sm_count;
+    p.own_count_max =
+        (unit_count + block_count - 1u) / block_count * ES_LINEAR_UNIT_ROWS;
     if (op->next != NULL) {
         struct es_linear_job job;
         es_qkv_bind(&job, &p.qkv, ops, op->next);

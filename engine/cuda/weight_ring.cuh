@@ -35,8 +35,6 @@
 #define ES_RING_PRODUCERS 4u
 #define ES_RING_FLIGHT 8u
 
-static_assert(ES_RING_FLIGHT % ES_RING_PRODUCERS == 0, "a producer waits for blocks of its own");
-
 struct es_ring {
     uint4 *blocks;    /* [depth, ES_RING_BLOCK_WORDS], shared memory */
     uint64_t *filled; /* [depth] barriers, shared memory */
@@ -93,11 +91,11 @@ __device__ __forceinline__ void es_ring_fill(const struct es_ring &ring,
                                              const struct es_ring_cursor &at, uint32_t row_count,
                                              uint32_t row_bytes, const From &from) {
     const uint32_t lane = threadIdx.x % 32u;
-    es_ring_await_flight(ring, at);
     while (at.turn > 0 && !es_ptx_mbarrier_test(ring.freed + at.slot, (at.turn - 1u) & 1u)) {
     }
     while (es_ptx_shared_peek(ring.turn) != at.number) {
     }
+    es_ring_await_flight(ring, at); /* all before have gone out: its barrier is no turn behind */
     __syncwarp();
     if (lane == 0) {
         atomicExch(ring.turn, at.number + 1u);
