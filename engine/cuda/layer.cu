@@ -6,13 +6,8 @@
  * map    One block per SM, all of them at once. Some warps bring weights through a ring in shared
  *        memory (weight_ring.cuh), from one matrix into the next without a pause; others multiply. A block
  *        takes a run of units of 4 pairs = 8 weight rows; a warp takes a unit's next 512 columns. The
- *        operands lie as in linear_inner.cuh. Between two matrices the blocks wait for each other's
- *        results, and memory does not wait for them: the ring fills up meanwhile.
- *        Results are their own flags: a pool holds a number that no result is (all bits set) until
- *        it holds the result, and who reads looks again until all are there. A barrier of the grid
- *        instead is a fence, an addition and a look, one behind the other, before anybody may read.
- *        Layers take turns at two pools; each clears the other's, which the layer before has left and the one
- *        behind will use, with attention and its order in between.
+ *        operands lie as in linear_inner.cuh. Between two matrices the blocks wait for each other,
+ *        and memory does not wait for them: the ring fills up meanwhile.
  *        Who makes a number makes of it what the next product wants, norm and all, once (split.cuh);
  *        all blocks then only copy. Of a norm's mean square they get the sums over each unit, and
  *        add them up.
@@ -67,7 +62,7 @@ struct residual_map {
     const float *bias;       /* or NULL */
     const float *norm, *ada; /* of who comes next, or NULL: nobody in this kernel; ada may be NULL */
     float *y;                /* or NULL: it stays among the own columns */
-    uint16_t *normed;        /* in the pool, as what follows */
+    uint16_t *normed;
     float *squares;
     uint32_t job_row_count;
     uint32_t index;          /* 0 or 1 */
@@ -146,9 +141,8 @@ struct next_map : qkv_map {
 };
 
 struct phase {
-    const uint4 *x;       /* split */
-    const uint4 *squares; /* [row_count, dim / 8] f32, of the norm that x went through; NULL: none */
-    bool is_pooled;       /* x and squares may still be on their way */
+    const uint4 *x; /* split */
+    const float *squares; /* of the norm that x went through; NULL: none */
     float norm_eps;
     uint32_t chunk_count; /* x and weight rows are so many chunks long */
     uint32_t pair_count;
@@ -165,9 +159,7 @@ struct params {
     uint32_t ring_depth;
     uint32_t x_words;   /* of 16 bytes, of the widest */
     uint32_t own_count_max;
-    uint32_t square_count_max; /* 0 where no room for them is needed */
-    uint4 *cleared;
-    uint32_t cleared_words;
+    uint64_t *arrivals; /* device: grows by the number of blocks at each meeting, for ever */
 };
 
 /* Dynamic shared memory, in this order, and the ring's blocks first. */
@@ -177,7 +169,6 @@ struct layer_shared {
     float2 *parts;    /* [PART_SLOTS, 32] */
     uint32_t *counts; /* [PART_SLOTS]: blocks of a unit that are done */
     float *scales;    /* [row_count]: 1 / rms */
-    uint4 *squares;   /* [row_count, dim / 8] f32 */
     struct own_columns own;
 };
 
@@ -185,8 +176,7 @@ static size_t shared_bytes(const struct params *p) {
     return (size_t)p->ring_depth * (ES_RING_BLOCK_BYTES + 2u * sizeof(uint64_t)) +
            p->x_words * sizeof(uint4) + PART_SLOTS * (32u * sizeof(float2) + sizeof(uint32_t)) +
            ES_CUDA_LAYER_ROWS_MAX * sizeof(float) + sizeof(uint32_t) +
-           (p->row_count + 4u) * p->own_count_max * sizeof(float) +
-           p->square_count_max * sizeof(float);
+           (p->row_count + 4u) * p->own_count_max * sizeof(float);
 }
 
 __device__ __forceinline__ struct layer_shared lay(const struct params &p) {
@@ -195,8 +185,7 @@ __device__ __forceinline__ struct layer_shared lay(const struct params &p) {
     shared.ring.depth = p.ring_depth;
     shared.ring.blocks = layer_memory;
     shared.x = layer_memory + (size_t)p.ring_depth * ES_RING_BLOCK_WORDS;
-    shared.squares = shared.x + p.x_words;
-    shared.parts = reinterpret_cast<float2 *>(shared.squares + p.square_count_max / 4u);
+    shared.parts = reinterpret_cast<float2 *>(shared.x + p.x_words);
     shared.ring.filled = reinterpret_cast<uint64_t *>(shared.parts + PART_SLOTS * 32u);
     shared.ring.freed = shared.ring.filled + p.ring_depth;
     shared.counts = reinterpret_cast<uint32_t *>(shared.ring.freed + p.ring_depth);
@@ -270,72 +259,16 @@ template <uint32_t WARPS> __device__ __forceinline__ void meet_consumers() {
     es_ptx_bar_sync<1, (int)(32u * WARPS)>();
 }
 
-/* Whether a word of the pool holds results and nothing else. Splits come in pieces of 2 and 4 bytes,
- * and no BF16 number that arithmetic gives has all bits set; of a square's halves one may. */
-__device__ __forceinline__ bool is_split_there(const uint4 word) {
-    const uint32_t parts[4] = {word.x, word.y, word.z, word.w};
-    bool is_missing = false;
-#pragma unroll
-    for (uint32_t i = 0; i < 4; i++) {
-        is_missing = is_missing || (parts[i] & 0xffffu) == 0xffffu || parts[i] >> 16 == 0xffffu;
-    }
-    return !is_missing;
-}
-
-__device__ __forceinline__ bool is_square_there(const uint4 word) {
-    return word.x != ~0u && word.y != ~0u && word.z != ~0u && word.w != ~0u;
-}
-
-/* Words on their way to shared memory: a thread takes every 32 * WARPS'th of them, beginning at
- * `shift`, and sees to it that they are there. */
-template <uint32_t WARPS> struct fetch {
-    uint4 *to;
-    const uint4 *from;
-    uint32_t count, shift;
-
-    __device__ __forceinline__ uint32_t word(uint32_t i) const {
-        return i + shift < count ? i + shift : i + shift - count;
-    }
-
-    __device__ __forceinline__ void start() const {
-        for (uint32_t i = threadIdx.x; i < count; i += 32u * WARPS) {
-            es_ptx_cp_async(es_ptx_shared(to + word(i)), from + word(i), true);
-        }
-    }
-
-    /* Asks again for what is missing; true if nothing is. */
-    template <class Check> __device__ __forceinline__ bool ask(const Check &is_there) const {
-        bool has_all = true;
-        for (uint32_t i = threadIdx.x; i < count; i += 32u * WARPS) {
-            if (!is_there(to[word(i)])) {
-                es_ptx_cp_async(es_ptx_shared(to + word(i)), from + word(i), true);
-                has_all = false;
-            }
-        }
-        return has_all;
-    }
-};
-
-/* 1 / rms of a row for each of the first warps. */
+/* Every block has written what it had to write before this, and it is seen after it: the barriers
+ * hand on what the one thread releases and acquires. `arrived`: how many have by the meeting before;
+ * thread 0 alone knows it. */
 template <uint32_t WARPS>
-__device__ __forceinline__ void scale_rows(const struct params &p, const struct phase &phase,
-                                           const struct layer_shared &shared) {
-    const uint32_t warp = threadIdx.x / 32u;
-    if (warp < p.row_count) {
-        const uint32_t dim = phase.chunk_count * ES_LINEAR_CHUNK;
-        const uint32_t unit_count = dim / ES_LINEAR_UNIT_ROWS;
-        const float *squares =
-            reinterpret_cast<const float *>(shared.squares) + (size_t)warp * unit_count;
-        float sum = 0.0f;
-        for (uint32_t i = threadIdx.x % 32u; i < unit_count; i += 32u) {
-            sum += squares[i];
-        }
-#pragma unroll
-        for (uint32_t offset = 16; offset > 0; offset /= 2) {
-            sum += __shfl_xor_sync(0xffffffffu, sum, offset);
-        }
-        if (threadIdx.x % 32u == 0) {
-            shared.scales[warp] = 1.0f / sqrtf(sum / (float)dim + phase.norm_eps);
+__device__ __forceinline__ void meet_blocks(const struct params &p, uint64_t &arrived) {
+    meet_consumers<WARPS>();
+    if (threadIdx.x == 0) {
+        es_ptx_add_release(p.arrivals, 1u);
+        arrived += gridDim.x;
+        while (es_ptx_load_acquire(p.arrivals) < arrived) {
         }
     }
     meet_consumers<WARPS>();
@@ -347,28 +280,31 @@ template <uint32_t WARPS>
 __device__ __forceinline__ void stage(const struct params &p, const struct phase &phase,
                                       const struct layer_shared &shared) {
     const uint32_t count = phase.chunk_count * 8u * p.row_count;
-    const struct fetch<WARPS> x = {shared.x, phase.x, count, blockIdx.x * 32u * WARPS % count};
-    const struct fetch<WARPS> squares = {
-        shared.squares, phase.squares,
-        phase.squares != nullptr ? phase.chunk_count * p.row_count : 0, 0};
-    x.start();
-    squares.start();
+    const uint32_t shift = blockIdx.x * 32u * WARPS % count;
+    for (uint32_t i = threadIdx.x; i < count; i += 32u * WARPS) {
+        const uint32_t word = i + shift < count ? i + shift : i + shift - count;
+        es_ptx_cp_async(es_ptx_shared(shared.x + word), phase.x + word, true);
+    }
     es_ptx_cp_async_commit();
-    es_ptx_cp_async_wait<0>();
-    while (phase.is_pooled) {
-        const bool has_x = x.ask(is_split_there);
-        const bool has_squares = squares.ask(is_square_there);
-        if (has_x && has_squares) {
-            break;
+    const uint32_t warp = threadIdx.x / 32u;
+    if (phase.squares != nullptr && warp < p.row_count) {
+        const uint32_t dim = phase.chunk_count * ES_LINEAR_CHUNK;
+        const uint32_t unit_count = dim / ES_LINEAR_UNIT_ROWS;
+        const float *squares = phase.squares + (size_t)warp * unit_count;
+        float sum = 0.0f;
+#pragma unroll 4
+        for (uint32_t i = threadIdx.x % 32u; i < unit_count; i += 32u) {
+            sum += __ldcg(squares + i);
         }
-        es_ptx_cp_async_commit();
-        es_ptx_cp_async_wait<0>();
-        __nanosleep(20);
+#pragma unroll
+        for (uint32_t offset = 16; offset > 0; offset /= 2) {
+            sum += __shfl_xor_sync(0xffffffffu, sum, offset);
+        }
+        if (threadIdx.x % 32u == 0) {
+            shared.scales[warp] = 1.0f / sqrtf(sum / (float)dim + phase.norm_eps);
+        }
     }
-    meet_consumers<WARPS>();
-    if (phase.squares != nullptr) {
-        scale_rows<WARPS>(p, phase, shared);
-    }
+    es_ptx_cp_async_wait<0>();
 }
 
 /* Sums of one block of weights: this lane's row of x and pair of weight rows. A lane whose row of x
@@ -415,6 +351,12 @@ __device__ __forceinline__ float2 gather(const struct layer_shared &shared, uint
     }
     return sum;
 }
+
+/* What a warp that multiplies carries from phase to phase. */
+struct consumer {
+    struct es_ring_cursor at;
+    uint64_t arrived;
+};
 
 /* As produce. Whichever warp's turn it is goes on from phase to phase: all are as busy. */
 template <uint32_t WARPS, class Map>
@@ -479,29 +421,27 @@ __device__ __forceinline__ void fetch_own(const struct params &p, const struct o
     }
 }
 
-template <uint32_t WARPS> __device__ __forceinline__ void clear(const struct params &p) {
-    const uint32_t thread = blockIdx.x * 32u * WARPS + threadIdx.x;
-    for (uint32_t i = thread; i < p.cleared_words; i += gridDim.x * 32u * WARPS) {
-        p.cleared[i] = make_uint4(~0u, ~0u, ~0u, ~0u);
-    }
-}
-
+/* A phase behind the first one begins when all blocks have ended the one before. */
 template <uint32_t WARPS, class Map>
 __device__ __forceinline__ uint32_t run_phase(const struct params &p,
                                               const struct layer_shared &shared, uint32_t number,
-                                              struct es_ring_cursor &at, Map &map,
-                                              uint32_t first) {
+                                              struct consumer &self, Map &map, uint32_t first) {
     const struct phase &phase = p.phases[number];
     if (number == 0) {
         es_grid_wait();
+        self.arrived = __ldcg((const unsigned long long *)p.arrivals);
         fetch_own<WARPS>(p, shared.own);
-        clear<WARPS>(p);
     } else {
-        meet_consumers<WARPS>(); /* x is free again */
+        meet_blocks<WARPS>(p, self.arrived);
     }
     map.begin();
     stage<WARPS>(p, phase, shared);
-    return consume<WARPS>(p, phase, shared, at, map, first);
+    meet_consumers<WARPS>();
+    if (number == 0) {
+        /* This block has not been at the first meeting, so that one is not over. */
+        self.arrived = self.arrived / gridDim.x * gridDim.x;
+    }
+    return consume<WARPS>(p, phase, shared, self.at, map, first);
 }
 
 /* More threads than there are: 64 registers at most, so that attention's blocks, which run before
@@ -530,7 +470,7 @@ __global__ static void __launch_bounds__(1024, 1)
         }
         return;
     }
-    struct es_ring_cursor at = {warp, warp, 0};
+    struct consumer self = {{warp, warp, 0}, 0};
     const struct share share = share_of(p.phases[0]);
     shared.own.first = share.unit_first * ES_LINEAR_UNIT_ROWS;
     shared.own.count = share.unit_count * ES_LINEAR_UNIT_ROWS;
@@ -540,13 +480,13 @@ __global__ static void __launch_bounds__(1024, 1)
     output.own = down.own = shared.own;
     output.fetch(threadIdx.x, 32u * WARPS);
     down.fetch(threadIdx.x, 32u * WARPS);
-    uint32_t first = run_phase<WARPS>(p, shared, 0, at, output, 0);
-    first = run_phase<WARPS>(p, shared, 1, at, gate, first);
-    first = run_phase<WARPS>(p, shared, 2, at, down, first);
+    uint32_t first = run_phase<WARPS>(p, shared, 0, self, output, 0);
+    first = run_phase<WARPS>(p, shared, 1, self, gate, first);
+    first = run_phase<WARPS>(p, shared, 2, self, down, first);
     if (p.phase_count > 3u) {
         struct next_map qkv = p.qkv;
         qkv.rows = &rows;
-        (void)run_phase<WARPS>(p, shared, 3, at, qkv, first);
+        (void)run_phase<WARPS>(p, shared, 3, self, qkv, first);
     }
 }
 
@@ -562,44 +502,12 @@ static void bind_phase(struct params *p, const uint16_t *x, const struct es_matr
     p->x_words = p->x_words < x_words ? x_words : p->x_words;
 }
 
-/* How a pool is divided, for as many rows as may be. */
-struct pool {
-    uint16_t *normed[2]; /* for gate, and for q, k and v */
-    uint16_t *hidden;
-    float *squares[2];
-    size_t bytes;
-};
-
-static struct pool pool_of(void *memory, uint32_t dim, uint32_t hidden_dim) {
-    const size_t rows = ES_CUDA_LAYER_ROWS_MAX;
-    char *next = (char *)memory;
-    struct pool pool;
-    for (uint32_t i = 0; i < 2; i++) {
-        pool.normed[i] = (uint16_t *)next;
-        next += rows * dim * sizeof(float);
-        pool.squares[i] = (float *)next;
-        next += rows * dim / ES_LINEAR_UNIT_ROWS * sizeof(float);
-    }
-    pool.hidden = (uint16_t *)next;
-    pool.bytes = (size_t)(next - (char *)memory) + rows * hidden_dim * sizeof(float);
-    return pool;
-}
-
-size_t es_cuda_layer_pool_bytes(uint32_t dim, uint32_t hidden_dim) {
-    return pool_of(NULL, dim, hidden_dim).bytes;
-}
-
 static void bind_norm(struct params *p, const float *squares, float norm_eps) {
-    struct phase *phase = &p->phases[p->phase_count - 1u];
-    phase->squares = (const uint4 *)squares;
-    phase->norm_eps = norm_eps;
-    phase->is_pooled = true;
-    const uint32_t count = phase->chunk_count * 4u * p->row_count;
-    p->square_count_max = p->square_count_max < count ? count : p->square_count_max;
+    p->phases[p->phase_count - 1u].squares = squares;
+    p->phases[p->phase_count - 1u].norm_eps = norm_eps;
 }
 
-static struct residual_map residual_of(const struct es_cuda_layer *op, const struct pool *pool,
-                                       uint32_t index) {
+static struct residual_map residual_of(const struct es_cuda_layer *op, uint32_t index) {
     const struct es_matrix *w = index == 0 ? op->wo : op->w2;
     struct residual_map map = {};
     map.w = (const uint16_t *)w->data;
@@ -610,8 +518,8 @@ static struct residual_map residual_of(const struct es_cuda_layer *op, const str
     map.norm = index == 0 ? op->norm : op->next != NULL ? op->next->norm : NULL;
     map.ada = index == 0 ? op->ada : NULL;
     map.index = index;
-    map.normed = pool->normed[index];
-    map.squares = pool->squares[index];
+    map.normed = op->normed;
+    map.squares = op->squares;
     map.job_row_count = op->row_count;
     return map;
 }
@@ -623,22 +531,19 @@ static size_t room_of(const struct es_cuda_ops *ops) {
 static struct params params_of(const struct es_cuda_ops *ops, const struct es_cuda_layer *op) {
     struct params p = {};
     p.row_count = op->row_count;
-    const struct pool pool = pool_of(op->pool, op->w1->in_dim, op->w2->in_dim);
-    p.cleared = (uint4 *)op->cleared;
-    p.cleared_words = (uint32_t)(pool.bytes / sizeof(uint4));
+    p.arrivals = ops->arrivals;
     bind_phase(&p, op->attended, op->wo, op->wo->out_dim / 2u);
-    p.output = residual_of(op, &pool, 0);
-    bind_phase(&p, pool.normed[0], op->w1, op->w1->out_dim);
-    bind_norm(&p, pool.squares[0], op->norm_eps);
+    p.output = residual_of(op, 0);
+    bind_phase(&p, op->normed, op->w1, op->w1->out_dim);
+    bind_norm(&p, op->squares, op->norm_eps);
     p.gate.w1 = (const uint16_t *)op->w1->data;
     p.gate.w3 = (const uint16_t *)op->w3->data;
     p.gate.stride = op->w1->stride;
     p.gate.hidden_dim = op->w1->out_dim;
-    p.gate.hidden = pool.hidden;
+    p.gate.hidden = op->hidden;
     p.gate.job_row_count = op->row_count;
-    bind_phase(&p, pool.hidden, op->w2, op->w2->out_dim / 2u);
-    p.phases[2].is_pooled = true;
-    p.down = residual_of(op, &pool, 1);
+    bind_phase(&p, op->hidden, op->w2, op->w2->out_dim / 2u);
+    p.down = residual_of(op, 1);
     const uint32_t unit_count = op->wo->out_dim / ES_LINEAR_UNIT_ROWS;
     const uint32_t block_count = ops->cuda->sm_count;
     p.own_count_max =
@@ -647,8 +552,8 @@ static struct params params_of(const struct es_cuda_ops *ops, const struct es_cu
         struct es_linear_job job;
         es_qkv_bind(&job, &p.qkv, ops, op->next);
         p.qkv.job_row_count = op->row_count;
-        bind_phase(&p, pool.normed[1], op->next->wq, job.pair_count);
-        bind_norm(&p, pool.squares[1], op->next->norm_eps);
+        bind_phase(&p, op->normed, op->next->wq, job.pair_count);
+        bind_norm(&p, op->squares, op->next->norm_eps);
     }
     p.ring_depth = op->row_count == 1 ? DEPTH_ONE_ROW : DEPTH_SOME_ROWS;
     return p;

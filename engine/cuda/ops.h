@@ -82,6 +82,7 @@ struct es_cuda_ops {
     void *plans;        /* algorithms chosen at warm-up (gemm.h) */
     float *partials;    /* device: split attention, es_cuda_attention_scratch_bytes */
     uint32_t *tickets;  /* device, zero between launches: "last block done" counters */
+    uint64_t *arrivals; /* device, zero at boot: where the blocks of a layer meet (layer.cu) */
     bool joins_layers;  /* es_backend_config's */
     uint16_t *split;    /* device bf16: [2 * many_row_count_max, widest in_dim], see gemm.h */
     float *products;    /* device: [2 * many_row_count_max, widest out_dim sum] */
@@ -177,12 +178,11 @@ struct es_cuda_layer {
     const struct es_matrix *w1, *w3, *w2;
     const float *w2_bias;           /* or NULL */
     const struct es_cuda_qkv *next; /* its rows are x's; or NULL: it is the last layer */
-    /* device, es_cuda_layer_pool_bytes each, all bits set at boot. What the blocks of this layer tell
-     * each other; `cleared` is the one of the layer before and of the one behind: they take turns. */
-    void *pool, *cleared;
+    /* device, nothing before and nothing behind */
+    uint16_t *hidden; /* [row_count, hidden_dim], split */
+    uint16_t *normed; /* [row_count, dim], split */
+    float *squares;   /* [row_count, dim / 8] */
 };
-size_t es_cuda_layer_pool_bytes(uint32_t dim, uint32_t hidden_dim);
-
 ES_MUST_CHECK enum es_status es_cuda_layer(const struct es_cuda_ops *ops,
                                            const struct es_cuda_layer *op, struct es_error *error);
 /* Whether the kernel takes this shape: so many rows of such a width leave room in shared memory,

@@ -184,7 +184,7 @@ __device__ __forceinline__ void es_ptx_copy_bulk(void *to, const void *from, uin
 /* -- between blocks ------------------------------------------------------------------------------ */
 
 /* What this thread, and those it has met at a barrier, wrote before is seen by whoever reads the sum
- * so, and by those whom it meets then. The value before. */
+ * so, or with es_ptx_load_acquire, and by those whom it meets then. The value before. */
 __device__ __forceinline__ uint32_t es_ptx_add_acq_rel(uint32_t *to, uint32_t more) {
     uint32_t before;
     asm volatile("atom.add.acq_rel.gpu.global.u32 %0, [%1], %2;"
@@ -192,6 +192,17 @@ __device__ __forceinline__ uint32_t es_ptx_add_acq_rel(uint32_t *to, uint32_t mo
                  : "l"(to), "r"(more)
                  : "memory");
     return before;
+}
+
+/* The same half of it, with no answer to wait for. */
+__device__ __forceinline__ void es_ptx_add_release(uint64_t *to, uint64_t more) {
+    asm volatile("red.release.gpu.global.add.u64 [%0], %1;" ::"l"(to), "l"(more) : "memory");
+}
+
+__device__ __forceinline__ uint64_t es_ptx_load_acquire(const uint64_t *from) {
+    uint64_t value;
+    asm volatile("ld.acquire.gpu.global.u64 %0, [%1];" : "=l"(value) : "l"(from) : "memory");
+    return value;
 }
 
 /* -- the rest ----------------------------------------------------------------------------------- */

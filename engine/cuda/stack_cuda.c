@@ -43,10 +43,8 @@ static void deal_buffers(struct es_cuda_stack *stack, const struct es_cuda_stack
     stack->attended = es_deal_floats(deal, rows * q_width);
     stack->hidden = es_deal_floats(deal, rows * shape->hidden_dim);
     stack->normed = es_deal_floats(deal, rows * shape->dim);
-    for (uint32_t i = 0; i < 2; i++) {
-        stack->pools[i] =
-            es_deal_bytes(deal, es_cuda_layer_pool_bytes(shape->dim, shape->hidden_dim));
-    }
+    stack->squares = es_deal_floats(deal, smaller(size->row_count_max, ES_CUDA_LAYER_ROWS_MAX) *
+                                              (size_t)shape->dim / 8u);
 }
 
 void es_cuda_stack_layout(const struct es_cuda_stack_size *size, enum es_mem_kind kv_kind,
@@ -76,14 +74,6 @@ es_cuda_stack_init(struct es_cuda_stack *stack, const struct es_cuda_stack_size 
     deal_buffers(stack, size, &deal);
     struct es_cuda_rings_size rings = rings_size(size);
     enum es_status status = es_cuda_rings_init(&stack->rings, &rings, &layout->rings, arena, error);
-    if (status != ES_OK) {
-        return status;
-    }
-    for (uint32_t i = 0; status == ES_OK && i < 2; i++) {
-        status = es_cuda_fill(ops->cuda, stack->pools[i], 0xff,
-                              es_cuda_layer_pool_bytes(size->shape->dim, size->shape->hidden_dim),
-                              error);
-    }
     if (status != ES_OK) {
         return status;
     }
@@ -145,8 +135,9 @@ static enum es_status attend(const struct es_cuda_stack *stack, uint32_t layer_i
 }
 
 /* Split activations take as many bytes as f32 ones, and no run has them both ways. */
-static struct es_cuda_layer joined_of(const struct es_cuda_stack *stack, uint32_t layer_index,
-                                      const struct es_layer *layer, uint32_t row_count) {
+static struct es_cuda_layer joined_of(const struct es_cuda_stack *stack,
+                                      const struct es_layer *layer, const struct es_cuda_qkv *next,
+                                      uint32_t row_count) {
     return (struct es_cuda_layer){
         .row_count = row_count,
         .attended = (const uint16_t *)stack->attended,
@@ -160,8 +151,10 @@ static struct es_cuda_layer joined_of(const struct es_cuda_stack *stack, uint32_
         .w3 = layer->w3,
         .w2 = layer->w2,
         .w2_bias = layer->w2_bias,
-        .pool = stack->pools[layer_index % 2u],
-        .cleared = stack->pools[(layer_index + 1u) % 2u],
+        .next = next,
+        .hidden = (uint16_t *)stack->hidden,
+        .normed = (uint16_t *)stack->normed,
+        .squares = stack->squares,
     };
 }
 
@@ -204,10 +197,9 @@ enum es_status es_cuda_stack_layer(const struct es_cuda_stack *stack, uint32_t l
     const struct es_cuda_ops *ops = stack->ops;
     ES_ASSERT(row_count >= 1 && row_count <= stack->row_count_max);
     const struct es_stack *shape = stack->shape;
-    struct es_cuda_layer joined = joined_of(stack, layer_index, layer, row_count);
-    /* An odd number of layers would begin a run with the pool that the last one left full. */
+    struct es_cuda_layer joined = joined_of(stack, layer, NULL, row_count);
     const bool is_joined =
-        ops->joins_layers && shape->layer_count % 2u == 0 &&
+        ops->joins_layers &&
         row_count * (shape->head_count / shape->kv_head_count) <= ES_CUDA_ATTENTION_FEW_MAX &&
         es_cuda_layer_fits(ops, &joined);
     enum es_status status = ES_OK;

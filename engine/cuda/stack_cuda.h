@@ -38,7 +38,7 @@ struct es_cuda_stack {
     float *attended; /* the same */
     float *hidden;   /* [row_count_max, hidden_dim] */
     float *normed;   /* [row_count_max, dim] */
-    void *pools[2];  /* of the joined layers in turn */
+    float *squares;  /* [rows of a joined layer, dim / 8] */
 };
 
 void es_cuda_stack_layout(const struct es_cuda_stack_size *size, enum es_mem_kind kv_kind,

@@ -33,7 +33,7 @@
 #define ES_RING_BLOCK_WORDS (ES_RING_ROWS * ES_RING_ROW_WORDS + 4u)
 #define ES_RING_BLOCK_BYTES (ES_RING_BLOCK_WORDS * 16u)
 #define ES_RING_PRODUCERS 4u
-#define ES_RING_FLIGHT 6u
+#define ES_RING_FLIGHT 8u
 
 struct es_ring {
     uint4 *blocks;    /* [depth, ES_RING_BLOCK_WORDS], shared memory */

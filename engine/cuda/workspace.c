@@ -19,7 +19,8 @@ static size_t ticket_bytes(const struct es_model *model, const struct es_backend
     uint32_t rows = config->encode_positions_max * model->downsample;
     size_t count = larger(es_cuda_attention_ticket_count(&model->encoder, rows),
                           es_cuda_attention_ticket_count(&model->decoder, ES_PROMPT_POSITIONS_MAX));
-    return larger(count, 1u) * sizeof(uint32_t);
+    /* The arrivals first: they are 8 bytes, and must be aligned so. */
+    return sizeof(uint64_t) + larger(count, 1u) * sizeof(uint32_t);
 }
 
 static size_t blas_bytes(size_t products_bytes) {
@@ -56,20 +57,21 @@ enum es_status es_cuda_workspace_open(struct es_cuda_ops *ops, const struct es_m
     es_cuda_many_scratch(model, config->encode_positions_max, &split_bytes, &products_bytes,
                          &ops->many_row_count_max);
     ops->partials = es_arena_region(arena, layout->partials_region);
-    ops->tickets = es_arena_region(arena, layout->tickets_region);
+    ops->arrivals = es_arena_region(arena, layout->tickets_region);
+    ops->tickets = (uint32_t *)(void *)(ops->arrivals + 1);
     ops->joins_layers = config->joins_layers;
     ops->split = es_arena_region(arena, layout->split_region);
     ops->products = es_arena_region(arena, layout->products_region);
     ops->blas_workspace = es_arena_region(arena, layout->blas_region);
     ops->blas_workspace_bytes = blas_bytes(products_bytes);
     void *plans = es_arena_region(arena, layout->plans_region);
-    if (ops->partials == NULL || ops->tickets == NULL || ops->split == NULL ||
+    if (ops->partials == NULL || ops->arrivals == NULL || ops->split == NULL ||
         ops->products == NULL || ops->blas_workspace == NULL || plans == NULL) {
         return es_fail(error, ES_ERR_HARDWARE,
                        "cuda scratch: its memory is not reserved; free some memory of the GPU");
     }
     enum es_status status =
-        es_cuda_fill(ops->cuda, ops->tickets, 0, ticket_bytes(model, config), error);
+        es_cuda_fill(ops->cuda, ops->arrivals, 0, ticket_bytes(model, config), error);
     if (status == ES_OK) {
         status = es_cuda_gemm_open(ops, config->blas != NULL ? config->blas : es_blas_runtime(),
                                    plans, error);

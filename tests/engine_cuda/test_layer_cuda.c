@@ -26,8 +26,9 @@ struct layer_rig {
     /* device */
     float *attended_plain; /* [row_count, q_dim] */
     uint16_t *attended_split;
-    float *hidden;
-    void *pools[2];
+    float *hidden; /* either way */
+    uint16_t *normed;
+    float *squares;
     float *norm, *next_norm, *ada, *o_bias;
     uint64_t *turns;
     struct layer_results device;
@@ -83,6 +84,7 @@ static struct layer_rig open_layer(const struct layer_case *shape) {
     const uint32_t q_dim = q_dim_of(shape);
     const uint32_t kv_dim = shape->kv_head_count * HEAD_DIM;
     const uint32_t rows = shape->row_count;
+    rig.ops.arrivals = device_rig_zeros(sizeof *rig.ops.arrivals);
     rig.wo = linear_rig_map(shape->dim, q_dim);
     rig.w1 = linear_rig_map(shape->hidden_dim, shape->dim);
     rig.w3 = linear_rig_map(shape->hidden_dim, shape->dim);
@@ -95,12 +97,8 @@ static struct layer_rig open_layer(const struct layer_case *shape) {
     rig.attended_plain = device_rig_put(rig.attended, (size_t)rows * q_dim * sizeof(float));
     rig.attended_split = put_split(rig.attended, rows, q_dim);
     rig.hidden = device_rig_take((size_t)rows * shape->hidden_dim * sizeof(float));
-    const size_t pool_bytes = es_cuda_layer_pool_bytes(shape->dim, shape->hidden_dim);
-    for (uint32_t i = 0; i < 2; i++) {
-        struct es_error error;
-        rig.pools[i] = device_rig_take(pool_bytes);
-        device_rig_ok(es_cuda_fill(rig.ops.cuda, rig.pools[i], 0xff, pool_bytes, &error), &error);
-    }
+    rig.normed = device_rig_take((size_t)rows * shape->dim * sizeof(float));
+    rig.squares = device_rig_take((size_t)rows * shape->dim / 8u * sizeof(float));
     rig.norm = put_numbers(shape->dim, 0.5f);
     rig.next_norm = put_numbers(shape->dim, 0.5f);
     rig.ada = put_numbers(shape->dim, 0.5f);
@@ -166,17 +164,14 @@ static struct es_cuda_layer one_of(const struct layer_rig *rig, const struct es_
                                   .w2 = &rig->w2.matrix,
                                   .w2_bias = shape->has_biases ? rig->o_bias : NULL,
                                   .next = shape->has_next ? next : NULL,
-                                  .pool = rig->pools[0],
-                                  .cleared = rig->pools[1]};
+                                  .hidden = (uint16_t *)(void *)rig->hidden,
+                                  .normed = rig->normed,
+                                  .squares = rig->squares};
 }
 
-/* The next one finds its pool cleared by this one. */
-static enum es_status run_one(struct layer_rig *rig, struct es_error *error) {
+static enum es_status run_one(const struct layer_rig *rig, struct es_error *error) {
     const struct es_cuda_qkv next = next_of(rig);
     const struct es_cuda_layer op = one_of(rig, &next);
-    void *pool = rig->pools[0];
-    rig->pools[0] = rig->pools[1];
-    rig->pools[1] = pool;
     return es_cuda_layer(&rig->ops, &op, error);
 }
 
@@ -316,6 +311,10 @@ ES_TEST("a layer has the same bits each time and for any number of blocks") {
         struct layer_results first = run(&rig, true);
         for (uint32_t count = sm_count; count > 0; count /= 2u) {
             rig.ops.cuda->sm_count = count;
+            /* The meeting place counts whole rounds of as many blocks as there are. */
+            device_rig_ok(es_cuda_fill(rig.ops.cuda, rig.ops.arrivals, 0, sizeof(uint64_t),
+                                       &(struct es_error){""}),
+                          &(struct es_error){""});
             struct layer_results again = run(&rig, true);
             ES_EXPECT(is_same(&rig, &first, &again));
             drop(&again);

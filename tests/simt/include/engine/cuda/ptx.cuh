@@ -138,6 +138,15 @@ static inline uint32_t es_ptx_add_acq_rel(uint32_t *to, uint32_t more) {
     return before;
 }
 
+static inline void es_ptx_add_release(uint64_t *to, uint64_t more) {
+    *to += more;
+}
+
+static inline uint64_t es_ptx_load_acquire(const uint64_t *from, SIMT_PLACE) {
+    simt::poll("ld.acquire.gpu", place);
+    return *from;
+}
+
 /* -- the rest ---------------------------------------------------------------------------------- */
 
 static inline uint4 es_ptx_load_once(const uint4 *words) {
