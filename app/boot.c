@@ -58,7 +58,7 @@ static enum es_status choose_engine(struct es_boot *boot, struct es_error *error
         .start_position = options->start_position,
         .cuda = boot->backends.cuda,
         .kv_kind = boot->backends.kv_kind,
-        .joins_layers = options->joins_layers,
+        .separates_layers = options->separates_layers,
     };
     es_forecast_make(&boot->forecast, &boot->model, boot->dtype, boot->ops->cache_value_bytes,
                      options->memory_bytes_per_s);

@@ -21,7 +21,7 @@ struct es_boot_options {
     uint32_t encode_positions_max; /* 1..ES_ENCODE_POSITIONS_MAX */
     enum es_backend_choice backend;
     enum es_kv_memory kv_memory;
-    bool joins_layers;         /* es_backend_config's */
+    bool separates_layers;     /* es_backend_config's */
     uint32_t kv_window;        /* decoder positions, ES_KV_WINDOW_MIN..the model's own; 0: those */
     uint32_t delay_positions;  /* that the warm-up prepares; another costs its first stream a little
                                 * more. 0: 6 */

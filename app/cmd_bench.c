@@ -37,7 +37,7 @@ static enum es_status boot_and_measure(const struct es_options *options, struct 
                                            .backend = options->backend,
                                            .kv_memory = options->kv_memory,
                                            .kv_window = options->kv_window,
-                                           .joins_layers = options->joins_layers};
+                                           .separates_layers = options->separates_layers};
     enum es_status status = es_boot_plan(&boot, &boot_options, error);
     if (status == ES_OK && options->audio_path != NULL) {
         status = es_recording_read(&recording, options->audio_path, error);
@@ -90,15 +90,15 @@ const struct es_command es_command_bench = {
         "  --paced            a live frame every 80 ms, as a microphone gives them, instead of\n"
         "                     one after the other\n"
         "  --times FILE       writes the time of each live frame there, one per line, in ms\n"
-        "  --joined-layers    on a GPU: two kernels a layer instead of five; new, and not yet\n"
-        "                     run on hardware\n"
+        "  --separate-layers  on a GPU: five kernels a decoder layer instead of two, as on chips\n"
+        "                     whose kernels do not overlap; slower, for comparisons\n"
         "  --threads N        worker threads (default: every processor)\n"
         "  --json             for programs\n"
         "\n"
         "The shares of the encoder's time on a CPU are exact with --threads 1.\n",
     .accepted = ES_OPTION_MODEL | ES_OPTION_BACKEND | ES_OPTION_SECONDS | ES_OPTION_AUDIO |
                 ES_OPTION_PACED | ES_OPTION_TIMES | ES_OPTION_KV_WINDOW | ES_OPTION_KV_MEMORY |
-                ES_OPTION_THREADS | ES_OPTION_JSON | ES_OPTION_JOINED,
+                ES_OPTION_THREADS | ES_OPTION_JSON | ES_OPTION_SEPARATE,
     .takes_file = false,
     .run = run,
 };

@@ -222,7 +222,7 @@ static enum es_status boot_and_transcribe(struct session *s, struct es_error *er
         .backend = s->options->backend,
         .kv_memory = s->options->kv_memory,
         .kv_window = s->options->kv_window,
-        .joins_layers = s->options->joins_layers,
+        .separates_layers = s->options->separates_layers,
         .delay_positions = s->options->delay_positions,
         .memory_bytes_per_s = es_memory_bytes_per_s_now(es_board_detect(""), ""),
     };
@@ -296,8 +296,8 @@ const struct es_command es_command_transcribe = {
         "  --force FILE       with --format tokens: feed the ids of FILE, one per line, and print\n"
         "                     the model's choice and its margin for each step\n"
         "  --blank-guard      push the model out of endless blanks\n"
-        "  --joined-layers    on a GPU: two kernels a layer instead of five; new, and not yet\n"
-        "                     run on hardware\n"
+        "  --separate-layers  on a GPU: five kernels a decoder layer instead of two, as on chips\n"
+        "                     whose kernels do not overlap; slower, for comparisons\n"
         "  --kv-window N      decoder positions of 80 ms that are remembered, 128 or more\n"
         "                     (default: the model's own): less memory, less context\n"
         "  --kv-memory KIND   of keys and values on a GPU: auto (default), unified, device, "
@@ -309,7 +309,7 @@ const struct es_command es_command_transcribe = {
         "could not be written, 130 interrupted (the text so far is written).\n",
     .accepted = ES_OPTION_MODEL | ES_OPTION_BACKEND | ES_OPTION_DELAY | ES_OPTION_FORMAT |
                 ES_OPTION_REALTIME | ES_OPTION_THREADS | ES_OPTION_FORCE | ES_OPTION_BLANK_GUARD |
-                ES_OPTION_KV_WINDOW | ES_OPTION_KV_MEMORY | ES_OPTION_CADENCE | ES_OPTION_JOINED,
+                ES_OPTION_KV_WINDOW | ES_OPTION_KV_MEMORY | ES_OPTION_CADENCE | ES_OPTION_SEPARATE,
     .takes_file = true,
     .run = run,
 };

@@ -34,7 +34,7 @@ static const struct option all_options[] = {
     {"encoder-cadence", required_argument, NULL, ES_OPTION_CADENCE},
     {"kv-window", required_argument, NULL, ES_OPTION_KV_WINDOW},
     {"kv-memory", required_argument, NULL, ES_OPTION_KV_MEMORY},
-    {"joined-layers", no_argument, NULL, ES_OPTION_JOINED},
+    {"separate-layers", no_argument, NULL, ES_OPTION_SEPARATE},
     {"help", no_argument, NULL, HELP_VALUE},
 };
 #define OPTION_COUNT (sizeof all_options / sizeof all_options[0])
@@ -174,8 +174,8 @@ static enum es_status take(struct es_options *options, int value, const char *te
         return read_kv_window(text, options, error);
     case ES_OPTION_KV_MEMORY:
         return read_kv_memory(text, options, error);
-    case ES_OPTION_JOINED:
-        options->joins_layers = true;
+    case ES_OPTION_SEPARATE:
+        options->separates_layers = true;
         return ES_OK;
     case ES_OPTION_DELAY:
         return read_delay(text, &options->delay_positions, error);

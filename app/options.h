@@ -37,7 +37,7 @@ enum es_option {
     ES_OPTION_CADENCE = 1 << 25,
     ES_OPTION_KV_WINDOW = 1 << 26,
     ES_OPTION_KV_MEMORY = 1 << 27,
-    ES_OPTION_JOINED = 1 << 28,
+    ES_OPTION_SEPARATE = 1 << 28,
 };
 
 struct es_options {
@@ -49,7 +49,7 @@ struct es_options {
     uint32_t delay_positions;    /* default: 6, 480 ms */
     enum es_transcript_format format;
     bool is_realtime;
-    bool joins_layers;
+    bool separates_layers;
     uint32_t thread_count;  /* 0: as many as the process may run on */
     const char *force_path; /* NULL without --force */
     bool has_blank_guard;

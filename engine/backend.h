@@ -80,7 +80,7 @@ struct es_backend_config {
     enum es_mem_kind kv_kind; /* engine/cuda: where the rings of keys and values lie: device,
                                * unified or shared. engine/cpu has them in host memory */
     const struct es_blas_calls *blas; /* tests: in place of cuBLASLt; NULL in the product */
-    bool joins_layers; /* engine/cuda: few rows go through a layer in two kernels, not in five */
+    bool separates_layers; /* engine/cuda: a row goes through a layer in five kernels, not in two */
 };
 
 /* One decoder step. */

@@ -38,7 +38,7 @@ struct params {
     const uint16_t *keys, *values;
     const uint64_t *position, *oldest;
     float *out;
-    uint16_t *split; /* in place of out, or NULL */
+    uint16_t *split;   /* in place of out, or NULL */
     float *parts;      /* [kv_head_count, tile_count, split_count_max, TILE_ITEMS, head_stride] */
     float2 *sums;      /* [.., TILE_ITEMS]: largest score, sum of weights */
     uint32_t *tickets; /* [kv_head_count, tile_count] */

@@ -1,7 +1,7 @@
 /* layer.cu - all of a layer but its attention in one kernel: output + residual; gate; down +
  *            residual; and q, k, v of the next layer
  *
- * shape  as project.cu, gate.cu and qkv.cu; 1 to 8 rows; widths are multiples of 32
+ * shape  as project.cu, gate.cu and qkv.cu; one row; widths are multiples of 32
  * bytes  the weights of four matrices, once           limit: DRAM bandwidth
  * map    One block per SM, all of them at once. Some warps bring weights through a ring in shared
  *        memory (weight_ring.cuh), from one matrix into the next without a pause; others multiply. A block
@@ -19,26 +19,21 @@
 #include "engine/cuda/weight_ring.cuh"
 
 #define PHASE_COUNT_MAX 4u
-#define PART_SLOTS 48u          /* sums of blocks whose unit is not complete */
+#define PART_SLOTS 52u          /* sums of blocks whose unit is not complete */
 #define BLOCKS_PER_UNIT_MAX 20u /* rows of up to 10,240 weights */
-/* Warps that multiply, and slots of the ring, a multiple of them (weight_ring.cuh): one row leaves
- * room for more, several have more to do. */
-#define WARPS_ONE_ROW 8u
-#define DEPTH_ONE_ROW 16u
-#define WARPS_SOME_ROWS 12u
-#define DEPTH_SOME_ROWS 12u
+#define CONSUMER_WARPS 10u
+#define CONSUMER_THREADS (32u * CONSUMER_WARPS)
+#define THREAD_COUNT (CONSUMER_THREADS + 32u * ES_RING_PRODUCERS)
+#define RING_DEPTH 20u /* a multiple of both kinds of warps (weight_ring.cuh); as deep as fits */
 #define CHUNKS_PER_BLOCK (ES_RING_COLUMNS / ES_LINEAR_CHUNK)
 
-static_assert(ES_CUDA_LAYER_ROWS_MAX == ES_LINEAR_ROW_COUNT_MAX, "one pass");
-static_assert(ES_CUDA_LAYER_ROWS_MAX <= WARPS_SOME_ROWS, "a warp for each row's squares");
-static_assert(DEPTH_ONE_ROW % WARPS_ONE_ROW == 0 && DEPTH_ONE_ROW % ES_RING_PRODUCERS == 0 &&
-                  DEPTH_SOME_ROWS % WARPS_SOME_ROWS == 0 &&
-                  DEPTH_SOME_ROWS % ES_RING_PRODUCERS == 0,
+#define PART_LANES 4u /* of a warp, that hold sums of the one row: t = 0..3 */
+
+static_assert(RING_DEPTH % CONSUMER_WARPS == 0 && RING_DEPTH % ES_RING_PRODUCERS == 0,
               "a slot is always of the same two warps");
 static_assert(ES_RING_ROWS == ES_LINEAR_UNIT_ROWS, "a block is of one unit");
 static_assert(ES_SPLIT_CHUNK == ES_LINEAR_CHUNK, "operands lie so");
-static_assert(PART_SLOTS >= WARPS_ONE_ROW + DEPTH_ONE_ROW + BLOCKS_PER_UNIT_MAX &&
-                  PART_SLOTS >= WARPS_SOME_ROWS + DEPTH_SOME_ROWS + BLOCKS_PER_UNIT_MAX,
+static_assert(PART_SLOTS >= CONSUMER_WARPS + RING_DEPTH + BLOCKS_PER_UNIT_MAX,
               "no slot is written again before its unit is complete");
 
 /* -- what becomes of the sums ------------------------------------------------------------------- */
@@ -46,7 +41,7 @@ static_assert(PART_SLOTS >= WARPS_ONE_ROW + DEPTH_ONE_ROW + BLOCKS_PER_UNIT_MAX 
 /* What a block needs of its own columns of the residual stream, in shared memory: memory is slow to
  * answer while weights come. Both matrices that add to the stream have the same columns here. */
 struct own_columns {
-    float *x;       /* [row_count, count] */
+    float *x;       /* [count] */
     float *factors; /* [2, count]: of the norms behind the one and the other, with ada */
     float *biases;  /* [2, count] */
     uint32_t first, count;
@@ -59,14 +54,14 @@ struct residual_map {
 
     const uint16_t *w;
     uint32_t stride, out_dim;
-    const float *bias;       /* or NULL */
-    const float *norm, *ada; /* of who comes next, or NULL: nobody in this kernel; ada may be NULL */
-    float *y;                /* or NULL: it stays among the own columns */
+    const float *bias; /* or NULL */
+    const float *norm,
+        *ada; /* of who comes next, or NULL: nobody in this kernel; ada may be NULL */
+    float *y; /* or NULL: it stays among the own columns */
     uint16_t *normed;
     float *squares;
-    uint32_t job_row_count;
-    uint32_t index;          /* 0 or 1 */
-    struct own_columns own;  /* in the kernel */
+    uint32_t index;         /* 0 or 1 */
+    struct own_columns own; /* in the kernel */
 
     __device__ __forceinline__ uint32_t row_count() const {
         return out_dim;
@@ -97,29 +92,28 @@ struct residual_map {
     }
 
     /* The sum of their squares. */
-    __device__ __forceinline__ float finish(uint32_t row, uint32_t pair, float first, float second,
+    __device__ __forceinline__ float finish(uint32_t, uint32_t pair, float first, float second,
                                             const ahead &) const {
         const uint32_t i = 2u * pair - own.first;
         const uint32_t at = index * own.count + i;
-        float *x = own.x + row * own.count + i;
+        float *x = own.x + i;
         first += own.biases[at] + x[0];
         second += own.biases[at + 1u] + x[1];
         x[0] = first;
         x[1] = second;
         if (y != nullptr) {
-            *reinterpret_cast<float2 *>(y + (size_t)row * out_dim + 2u * pair) =
-                make_float2(first, second);
+            *reinterpret_cast<float2 *>(y + 2u * pair) = make_float2(first, second);
         }
         if (norm != nullptr) {
-            es_split_store2(normed, job_row_count, row, 2u * pair, first * own.factors[at],
+            es_split_store2(normed, 1, 0, 2u * pair, first * own.factors[at],
                             second * own.factors[at + 1u]);
         }
         return first * first + second * second;
     }
 
-    __device__ __forceinline__ void keep_square(uint32_t row, uint32_t unit, float square) const {
+    __device__ __forceinline__ void keep_square(uint32_t unit, float square) const {
         if (norm != nullptr) {
-            squares[(size_t)row * (out_dim / ES_LINEAR_UNIT_ROWS) + unit] = square;
+            squares[unit] = square;
         }
     }
 };
@@ -128,11 +122,10 @@ struct hidden_map : gate_map {
     static constexpr bool has_squares = false;
 
     uint16_t *hidden;
-    uint32_t job_row_count;
 
-    __device__ __forceinline__ void finish(uint32_t row, uint32_t pair, float gate, float up,
+    __device__ __forceinline__ void finish(uint32_t, uint32_t pair, float gate, float up,
                                            const ahead &) const {
-        es_split_store1(hidden, job_row_count, row, pair, gated(gate, up));
+        es_split_store1(hidden, 1, 0, pair, gated(gate, up));
     }
 };
 
@@ -141,7 +134,7 @@ struct next_map : qkv_map {
 };
 
 struct phase {
-    const uint4 *x; /* split */
+    const uint4 *x;       /* split */
     const float *squares; /* of the norm that x went through; NULL: none */
     float norm_eps;
     uint32_t chunk_count; /* x and weight rows are so many chunks long */
@@ -155,9 +148,7 @@ struct params {
     struct residual_map down;
     struct next_map qkv;
     uint32_t phase_count;
-    uint32_t row_count;
-    uint32_t ring_depth;
-    uint32_t x_words;   /* of 16 bytes, of the widest */
+    uint32_t x_words; /* of 16 bytes, of the widest */
     uint32_t own_count_max;
     uint64_t *arrivals; /* device: grows by the number of blocks at each meeting, for ever */
 };
@@ -165,34 +156,33 @@ struct params {
 /* Dynamic shared memory, in this order, and the ring's blocks first. */
 struct layer_shared {
     struct es_ring ring;
-    uint4 *x;         /* [chunk_count, 2 parts, row_count, 4] bf16 x 8 */
-    float2 *parts;    /* [PART_SLOTS, 32] */
+    uint4 *x;         /* [chunk_count, 2 parts, 4] bf16 x 8 */
+    float2 *parts;    /* [PART_SLOTS, PART_LANES] */
     uint32_t *counts; /* [PART_SLOTS]: blocks of a unit that are done */
-    float *scales;    /* [row_count]: 1 / rms */
+    float *scale;     /* 1 / rms */
     struct own_columns own;
 };
 
 static size_t shared_bytes(const struct params *p) {
-    return (size_t)p->ring_depth * (ES_RING_BLOCK_BYTES + 2u * sizeof(uint64_t)) +
-           p->x_words * sizeof(uint4) + PART_SLOTS * (32u * sizeof(float2) + sizeof(uint32_t)) +
-           ES_CUDA_LAYER_ROWS_MAX * sizeof(float) + sizeof(uint32_t) +
-           (p->row_count + 4u) * p->own_count_max * sizeof(float);
+    return RING_DEPTH * (ES_RING_BLOCK_BYTES + 2u * sizeof(uint64_t)) + p->x_words * sizeof(uint4) +
+           PART_SLOTS * (PART_LANES * sizeof(float2) + sizeof(uint32_t)) + sizeof(float) +
+           sizeof(uint32_t) + 5u * p->own_count_max * sizeof(float);
 }
 
 __device__ __forceinline__ struct layer_shared lay(const struct params &p) {
     ES_SHARED_DYNAMIC(uint4, layer_memory);
     struct layer_shared shared;
-    shared.ring.depth = p.ring_depth;
+    shared.ring.depth = RING_DEPTH;
     shared.ring.blocks = layer_memory;
-    shared.x = layer_memory + (size_t)p.ring_depth * ES_RING_BLOCK_WORDS;
+    shared.x = layer_memory + RING_DEPTH * ES_RING_BLOCK_WORDS;
     shared.parts = reinterpret_cast<float2 *>(shared.x + p.x_words);
-    shared.ring.filled = reinterpret_cast<uint64_t *>(shared.parts + PART_SLOTS * 32u);
-    shared.ring.freed = shared.ring.filled + p.ring_depth;
-    shared.counts = reinterpret_cast<uint32_t *>(shared.ring.freed + p.ring_depth);
-    shared.scales = reinterpret_cast<float *>(shared.counts + PART_SLOTS);
-    shared.ring.turn = reinterpret_cast<uint32_t *>(shared.scales + ES_CUDA_LAYER_ROWS_MAX);
-    shared.own.x = shared.scales + ES_CUDA_LAYER_ROWS_MAX + 1u;
-    shared.own.factors = shared.own.x + p.row_count * p.own_count_max;
+    shared.ring.filled = reinterpret_cast<uint64_t *>(shared.parts + PART_SLOTS * PART_LANES);
+    shared.ring.freed = shared.ring.filled + RING_DEPTH;
+    shared.counts = reinterpret_cast<uint32_t *>(shared.ring.freed + RING_DEPTH);
+    shared.ring.turn = shared.counts + PART_SLOTS;
+    shared.scale = reinterpret_cast<float *>(shared.ring.turn + 1);
+    shared.own.x = shared.scale + 1;
+    shared.own.factors = shared.own.x + p.own_count_max;
     shared.own.biases = shared.own.factors + 2u * p.own_count_max;
     return shared;
 }
@@ -255,70 +245,66 @@ __device__ __forceinline__ uint32_t produce(const struct es_ring &ring, struct e
 
 /* -- the consumers ------------------------------------------------------------------------------ */
 
-template <uint32_t WARPS> __device__ __forceinline__ void meet_consumers() {
-    es_ptx_bar_sync<1, (int)(32u * WARPS)>();
+__device__ __forceinline__ void meet_consumers() {
+    es_ptx_bar_sync<1, (int)CONSUMER_THREADS>();
 }
 
 /* Every block has written what it had to write before this, and it is seen after it: the barriers
  * hand on what the one thread releases and acquires. `arrived`: how many have by the meeting before;
  * thread 0 alone knows it. */
-template <uint32_t WARPS>
 __device__ __forceinline__ void meet_blocks(const struct params &p, uint64_t &arrived) {
-    meet_consumers<WARPS>();
+    meet_consumers();
     if (threadIdx.x == 0) {
         es_ptx_add_release(p.arrivals, 1u);
         arrived += gridDim.x;
         while (es_ptx_load_acquire(p.arrivals) < arrived) {
         }
     }
-    meet_consumers<WARPS>();
+    meet_consumers();
 }
 
 /* x into shared memory, all of it under way at once. Blocks begin at different places, so that not
  * all of them ask for the same lines at the same time. */
-template <uint32_t WARPS>
-__device__ __forceinline__ void stage(const struct params &p, const struct phase &phase,
+__device__ __forceinline__ void stage(const struct phase &phase,
                                       const struct layer_shared &shared) {
-    const uint32_t count = phase.chunk_count * 8u * p.row_count;
-    const uint32_t shift = blockIdx.x * 32u * WARPS % count;
-    for (uint32_t i = threadIdx.x; i < count; i += 32u * WARPS) {
+    const uint32_t count = phase.chunk_count * 8u;
+    const uint32_t shift = blockIdx.x * CONSUMER_THREADS % count;
+    for (uint32_t i = threadIdx.x; i < count; i += CONSUMER_THREADS) {
         const uint32_t word = i + shift < count ? i + shift : i + shift - count;
         es_ptx_cp_async(es_ptx_shared(shared.x + word), phase.x + word, true);
     }
     es_ptx_cp_async_commit();
-    const uint32_t warp = threadIdx.x / 32u;
-    if (phase.squares != nullptr && warp < p.row_count) {
+    if (phase.squares != nullptr && threadIdx.x < 32u) {
         const uint32_t dim = phase.chunk_count * ES_LINEAR_CHUNK;
-        const uint32_t unit_count = dim / ES_LINEAR_UNIT_ROWS;
-        const float *squares = phase.squares + (size_t)warp * unit_count;
         float sum = 0.0f;
 #pragma unroll 4
-        for (uint32_t i = threadIdx.x % 32u; i < unit_count; i += 32u) {
-            sum += __ldcg(squares + i);
+        for (uint32_t i = threadIdx.x; i < dim / ES_LINEAR_UNIT_ROWS; i += 32u) {
+            sum += __ldcg(phase.squares + i);
         }
 #pragma unroll
         for (uint32_t offset = 16; offset > 0; offset /= 2) {
             sum += __shfl_xor_sync(0xffffffffu, sum, offset);
         }
-        if (threadIdx.x % 32u == 0) {
-            shared.scales[warp] = 1.0f / sqrtf(sum / (float)dim + phase.norm_eps);
+        if (threadIdx.x == 0) {
+            *shared.scale = 1.0f / sqrtf(sum / (float)dim + phase.norm_eps);
         }
     }
     es_ptx_cp_async_wait<0>();
+    meet_consumers();
 }
 
-/* Sums of one block of weights: this lane's row of x and pair of weight rows. A lane whose row of x
- * is not there reads another's: a row of the product has no part in the others. */
-__device__ __forceinline__ float2 multiply(const uint4 *block, const uint4 *x_lane,
-                                           uint32_t row_count, uint32_t chunk_count,
+/* Sums of one block of weights, of the lanes t = 0..3: a pair of weight rows each. The product's
+ * other rows of x are the same one again: what they give has no part in the first. */
+__device__ __forceinline__ float2 multiply(const uint4 *block, const uint4 *x, uint32_t chunk_count,
                                            uint32_t lane) {
     float even[4] = {0.0f, 0.0f, 0.0f, 0.0f};
     float odd[4] = {0.0f, 0.0f, 0.0f, 0.0f};
     const uint4 *w_lane = block + es_ring_row(lane / 4u) + lane % 4u;
+    const uint4 *x_lane = x + lane % 4u;
 #pragma unroll 4
     for (uint32_t i = 0; i < chunk_count; i++) {
-        const uint4 high = x_lane[i * 8u * row_count];
-        const uint4 low = x_lane[i * 8u * row_count + 4u * row_count];
+        const uint4 high = x_lane[i * 8u];
+        const uint4 low = x_lane[i * 8u + 4u];
         const uint4 w = w_lane[i * ES_LINEAR_CHUNK_WORDS];
         es_bf16_multiply(even, high.x, low.x, high.y, low.y, w.x, w.y);
         es_bf16_multiply(odd, high.z, low.z, high.w, low.w, w.z, w.w);
@@ -336,10 +322,10 @@ __device__ __forceinline__ float2 gather(const struct layer_shared &shared, uint
     }
     __threadfence_block();
     __syncwarp();
-    if (index > 0) {
-        float2 whole = shared.parts[first % PART_SLOTS * 32u + lane];
+    if (index > 0 && lane < PART_LANES) {
+        float2 whole = shared.parts[first % PART_SLOTS * PART_LANES + lane];
         for (uint32_t i = 1; i < index; i++) {
-            const float2 part = shared.parts[(first + i) % PART_SLOTS * 32u + lane];
+            const float2 part = shared.parts[(first + i) % PART_SLOTS * PART_LANES + lane];
             whole.x += part.x;
             whole.y += part.y;
         }
@@ -358,36 +344,37 @@ struct consumer {
     uint64_t arrived;
 };
 
-/* As produce. Whichever warp's turn it is goes on from phase to phase: all are as busy. */
-template <uint32_t WARPS, class Map>
-__device__ __forceinline__ uint32_t consume(const struct params &p, const struct phase &phase,
+/* `first`: the phase's first number; returns the first one behind it. Whichever warp's turn it is goes
+ * on from phase to phase: all are as busy. */
+template <class Map>
+__device__ __forceinline__ uint32_t consume(const struct phase &phase,
                                             const struct layer_shared &shared,
                                             struct es_ring_cursor &at, const Map &map,
                                             uint32_t first) {
     const uint32_t lane = threadIdx.x % 32u;
     const struct share share = share_of(phase);
-    const bool has_x = lane / 4u < p.row_count;
-    const float scale = phase.squares != nullptr && has_x ? shared.scales[lane / 4u] : 1.0f;
+    const float scale = phase.squares != nullptr ? *shared.scale : 1.0f;
     const uint32_t end = first + share.unit_count * share.blocks_per_unit;
     struct piece piece = {share.unit_first, 0};
     piece.advance(at.number - first, share.blocks_per_unit);
-    for (; at.number < end; es_ring_advance(shared.ring, at, WARPS),
-                            piece.advance(WARPS, share.blocks_per_unit)) {
+    for (; at.number < end; es_ring_advance(shared.ring, at, CONSUMER_WARPS),
+                            piece.advance(CONSUMER_WARPS, share.blocks_per_unit)) {
         const uint32_t index = piece.index;
         const uint32_t pair = piece.unit * ES_LINEAR_UNIT_PAIRS + lane % 4u;
         const bool is_last = index + 1u == share.blocks_per_unit;
-        const bool is_finisher = is_last && has_x && pair < phase.pair_count;
+        const bool is_finisher = is_last && lane < PART_LANES && pair < phase.pair_count;
         typename Map::ahead ahead;
         if (is_finisher) {
-            ahead = map.look(lane / 4u, pair);
+            ahead = map.look(0, pair);
         }
-        const uint4 *x_lane = shared.x + (size_t)index * CHUNKS_PER_BLOCK * 8u * p.row_count +
-                              (has_x ? lane : lane % 4u);
         const uint4 *block = es_ring_await(shared.ring, at);
-        float2 sum = multiply(block, x_lane, p.row_count, chunks_of(phase, index), lane);
+        float2 sum = multiply(block, shared.x + index * CHUNKS_PER_BLOCK * 8u,
+                              chunks_of(phase, index), lane);
         es_ring_free(shared.ring, at);
         if (!is_last) {
-            shared.parts[at.number % PART_SLOTS * 32u + lane] = sum;
+            if (lane < PART_LANES) {
+                shared.parts[at.number % PART_SLOTS * PART_LANES + lane] = sum;
+            }
             __threadfence_block();
             __syncwarp();
             if (lane == 0) {
@@ -399,30 +386,28 @@ __device__ __forceinline__ uint32_t consume(const struct params &p, const struct
         if constexpr (Map::has_squares) {
             float square = 0.0f;
             if (is_finisher) {
-                square = map.finish(lane / 4u, pair, sum.x * scale, sum.y * scale, ahead);
+                square = map.finish(0, pair, sum.x * scale, sum.y * scale, ahead);
             }
             square += __shfl_xor_sync(0xffffffffu, square, 1);
             square += __shfl_xor_sync(0xffffffffu, square, 2);
-            if (is_finisher && lane % 4u == 0) {
-                map.keep_square(lane / 4u, piece.unit, square);
+            if (is_finisher && lane == 0) {
+                map.keep_square(piece.unit, square);
             }
         } else if (is_finisher) {
-            map.finish(lane / 4u, pair, sum.x * scale, sum.y * scale, ahead);
+            map.finish(0, pair, sum.x * scale, sum.y * scale, ahead);
         }
     }
     return end;
 }
 
-template <uint32_t WARPS>
 __device__ __forceinline__ void fetch_own(const struct params &p, const struct own_columns &own) {
-    for (uint32_t i = threadIdx.x; i < p.row_count * own.count; i += 32u * WARPS) {
-        const uint32_t row = i / own.count;
-        own.x[i] = __ldcg(p.down.y + (size_t)row * p.down.out_dim + own.first + i % own.count);
+    for (uint32_t i = threadIdx.x; i < own.count; i += CONSUMER_THREADS) {
+        own.x[i] = __ldcg(p.down.y + own.first + i);
     }
 }
 
 /* A phase behind the first one begins when all blocks have ended the one before. */
-template <uint32_t WARPS, class Map>
+template <class Map>
 __device__ __forceinline__ uint32_t run_phase(const struct params &p,
                                               const struct layer_shared &shared, uint32_t number,
                                               struct consumer &self, Map &map, uint32_t first) {
@@ -430,25 +415,21 @@ __device__ __forceinline__ uint32_t run_phase(const struct params &p,
     if (number == 0) {
         es_grid_wait();
         self.arrived = __ldcg((const unsigned long long *)p.arrivals);
-        fetch_own<WARPS>(p, shared.own);
+        fetch_own(p, shared.own);
     } else {
-        meet_blocks<WARPS>(p, self.arrived);
+        meet_blocks(p, self.arrived);
     }
     map.begin();
-    stage<WARPS>(p, phase, shared);
-    meet_consumers<WARPS>();
+    stage(phase, shared);
     if (number == 0) {
         /* This block has not been at the first meeting, so that one is not over. */
         self.arrived = self.arrived / gridDim.x * gridDim.x;
     }
-    return consume<WARPS>(p, phase, shared, self.at, map, first);
+    return consume(phase, shared, self.at, map, first);
 }
 
-/* More threads than there are: 64 registers at most, so that attention's blocks, which run before
- * and after, find room beside this one. */
-template <uint32_t WARPS>
-__global__ static void __launch_bounds__(1024, 1)
-    layer_rows(const __grid_constant__ struct params p) {
+__global__ static void __launch_bounds__(THREAD_COUNT, 1)
+    layer_row(const __grid_constant__ struct params p) {
     ES_SHARED(struct qkv_slots, rows);
     struct layer_shared shared = lay(p);
     const uint32_t warp = threadIdx.x / 32u;
@@ -460,8 +441,8 @@ __global__ static void __launch_bounds__(1024, 1)
     }
     __syncthreads();
     es_grid_release();
-    if (warp >= WARPS) {
-        struct es_ring_cursor at = {warp - WARPS, warp - WARPS, 0};
+    if (warp >= CONSUMER_WARPS) {
+        struct es_ring_cursor at = {warp - CONSUMER_WARPS, warp - CONSUMER_WARPS, 0};
         uint32_t first = produce(shared.ring, at, p.phases[0], p.output, 0);
         first = produce(shared.ring, at, p.phases[1], p.gate, first);
         first = produce(shared.ring, at, p.phases[2], p.down, first);
@@ -478,15 +459,15 @@ __global__ static void __launch_bounds__(1024, 1)
     struct hidden_map gate = p.gate;
     struct residual_map down = p.down;
     output.own = down.own = shared.own;
-    output.fetch(threadIdx.x, 32u * WARPS);
-    down.fetch(threadIdx.x, 32u * WARPS);
-    uint32_t first = run_phase<WARPS>(p, shared, 0, self, output, 0);
-    first = run_phase<WARPS>(p, shared, 1, self, gate, first);
-    first = run_phase<WARPS>(p, shared, 2, self, down, first);
+    output.fetch(threadIdx.x, CONSUMER_THREADS);
+    down.fetch(threadIdx.x, CONSUMER_THREADS);
+    uint32_t first = run_phase(p, shared, 0, self, output, 0);
+    first = run_phase(p, shared, 1, self, gate, first);
+    first = run_phase(p, shared, 2, self, down, first);
     if (p.phase_count > 3u) {
         struct next_map qkv = p.qkv;
         qkv.rows = &rows;
-        (void)run_phase<WARPS>(p, shared, 3, self, qkv, first);
+        (void)run_phase(p, shared, 3, self, qkv, first);
     }
 }
 
@@ -498,7 +479,7 @@ static void bind_phase(struct params *p, const uint16_t *x, const struct es_matr
     phase->x = (const uint4 *)x;
     phase->chunk_count = w->in_dim / ES_LINEAR_CHUNK;
     phase->pair_count = pair_count;
-    const uint32_t x_words = phase->chunk_count * 8u * p->row_count;
+    const uint32_t x_words = phase->chunk_count * 8u;
     p->x_words = p->x_words < x_words ? x_words : p->x_words;
 }
 
@@ -520,7 +501,6 @@ static struct residual_map residual_of(const struct es_cuda_layer *op, uint32_t 
     map.index = index;
     map.normed = op->normed;
     map.squares = op->squares;
-    map.job_row_count = op->row_count;
     return map;
 }
 
@@ -530,7 +510,6 @@ static size_t room_of(const struct es_cuda_ops *ops) {
 
 static struct params params_of(const struct es_cuda_ops *ops, const struct es_cuda_layer *op) {
     struct params p = {};
-    p.row_count = op->row_count;
     p.arrivals = ops->arrivals;
     bind_phase(&p, op->attended, op->wo, op->wo->out_dim / 2u);
     p.output = residual_of(op, 0);
@@ -541,21 +520,18 @@ static struct params params_of(const struct es_cuda_ops *ops, const struct es_cu
     p.gate.stride = op->w1->stride;
     p.gate.hidden_dim = op->w1->out_dim;
     p.gate.hidden = op->hidden;
-    p.gate.job_row_count = op->row_count;
     bind_phase(&p, op->hidden, op->w2, op->w2->out_dim / 2u);
     p.down = residual_of(op, 1);
     const uint32_t unit_count = op->wo->out_dim / ES_LINEAR_UNIT_ROWS;
     const uint32_t block_count = ops->cuda->sm_count;
-    p.own_count_max =
-        (unit_count + block_count - 1u) / block_count * ES_LINEAR_UNIT_ROWS;
+    p.own_count_max = (unit_count + block_count - 1u) / block_count * ES_LINEAR_UNIT_ROWS;
     if (op->next != NULL) {
         struct es_linear_job job;
         es_qkv_bind(&job, &p.qkv, ops, op->next);
-        p.qkv.job_row_count = op->row_count;
+        p.qkv.job_row_count = 1;
         bind_phase(&p, op->normed, op->next->wq, job.pair_count);
         bind_norm(&p, op->squares, op->next->norm_eps);
     }
-    p.ring_depth = op->row_count == 1 ? DEPTH_ONE_ROW : DEPTH_SOME_ROWS;
     return p;
 }
 
@@ -568,7 +544,7 @@ bool es_cuda_layer_fits(const struct es_cuda_ops *ops, const struct es_cuda_laye
         }
     }
     const struct params p = params_of(ops, op);
-    return op->row_count <= ES_CUDA_LAYER_ROWS_MAX && shared_bytes(&p) <= room_of(ops);
+    return shared_bytes(&p) <= room_of(ops);
 }
 
 static uint64_t weight_bytes(const struct params *p) {
@@ -582,24 +558,20 @@ static uint64_t weight_bytes(const struct params *p) {
 
 enum es_status es_cuda_layer(const struct es_cuda_ops *ops, const struct es_cuda_layer *op,
                              struct es_error *error) {
-    static const struct es_cuda_kernel one_row = ES_KERNEL("layer", layer_rows<WARPS_ONE_ROW>);
-    static const struct es_cuda_kernel some_rows = ES_KERNEL("layer", layer_rows<WARPS_SOME_ROWS>);
-    const bool is_one = op->row_count == 1;
-    const struct es_cuda_kernel *kernel = is_one ? &one_row : &some_rows;
-    ES_ASSERT(op->row_count >= 1);
+    static const struct es_cuda_kernel kernel = ES_KERNEL("layer", layer_row);
     ES_ASSERT(es_cuda_layer_fits(ops, op));
-    ES_ASSERT(op->next == NULL || op->next->row_count == op->row_count);
+    ES_ASSERT(op->next == NULL || op->next->row_count == 1);
     struct params p = params_of(ops, op);
-    enum es_status status = es_cuda_kernel_allow(ops->cuda, kernel, room_of(ops), error);
+    enum es_status status = es_cuda_kernel_allow(ops->cuda, &kernel, room_of(ops), error);
     if (status != ES_OK) {
         return status;
     }
     struct es_cuda_grid grid = {};
     grid.block_count = ops->cuda->sm_count;
-    grid.thread_count = 32u * ((is_one ? WARPS_ONE_ROW : WARPS_SOME_ROWS) + ES_RING_PRODUCERS);
+    grid.thread_count = THREAD_COUNT;
     grid.shared_bytes = shared_bytes(&p);
     grid.is_dependent = true;
     grid.moved_bytes = weight_bytes(&p);
     void *args[] = {&p};
-    return es_cuda_launch(ops->cuda, kernel, &grid, args, error);
+    return es_cuda_launch(ops->cuda, &kernel, &grid, args, error);
 }

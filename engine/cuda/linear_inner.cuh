@@ -151,7 +151,8 @@ __device__ __forceinline__ void es_linear_stage_factors(const struct es_linear_j
     for (uint32_t i = threadIdx.x; i < job.chunk_count * ES_LINEAR_CHUNK; i += ES_LINEAR_THREADS) {
         float factor = 0.0f;
         if (i < job.in_dim) {
-            factor = __ldg(job.norm + i) * (1.0f + (job.ada != nullptr ? __ldg(job.ada + i) : 0.0f));
+            factor =
+                __ldg(job.norm + i) * (1.0f + (job.ada != nullptr ? __ldg(job.ada + i) : 0.0f));
         }
         shared.factors[i] = factor;
     }

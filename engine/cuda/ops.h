@@ -26,8 +26,8 @@
 extern "C" {
 #endif
 
-#define ES_CUDA_FEW_ROWS_MAX 16u /* conv0 of two positions */
-#define ES_CUDA_LAYER_ROWS_MAX 8u
+#define ES_CUDA_LAYER_CAPABILITY_MIN 90u
+#define ES_CUDA_FEW_ROWS_MAX 16u      /* conv0 of two positions */
 #define ES_CUDA_ATTENTION_FEW_MAX 16u /* row_count * head_count / kv_head_count */
 #define ES_CUDA_EMBEDDING_BLOCK_COUNT_MAX 16u
 
@@ -83,7 +83,7 @@ struct es_cuda_ops {
     float *partials;    /* device: split attention, es_cuda_attention_scratch_bytes */
     uint32_t *tickets;  /* device, zero between launches: "last block done" counters */
     uint64_t *arrivals; /* device, zero at boot: where the blocks of a layer meet (layer.cu) */
-    bool joins_layers;  /* es_backend_config's */
+    bool joins_layers;  /* where es_cuda_layer fits */
     uint16_t *split;    /* device bf16: [2 * many_row_count_max, widest in_dim], see gemm.h */
     float *products;    /* device: [2 * many_row_count_max, widest out_dim sum] */
     uint32_t many_row_count_max; /* rows that `split` and `products` hold; 0: few rows alone */
@@ -120,7 +120,8 @@ struct es_cuda_attention {
     uint32_t row_count, head_count, kv_head_count, head_dim, head_stride;
     uint32_t window, slot_count; /* slot_count >= window - 1 + row_count */
     float *out;                  /* [row_count, head_count * head_dim] */
-    uint16_t *split; /* or NULL; in place of out, as split.cuh says. ES_CUDA_ATTENTION_FEW_MAX alone */
+    uint16_t
+        *split; /* or NULL; in place of out, as split.cuh says. ES_CUDA_ATTENTION_FEW_MAX alone */
 };
 ES_MUST_CHECK enum es_status es_cuda_attention(const struct es_cuda_ops *ops,
                                                const struct es_cuda_attention *op,
@@ -164,12 +165,11 @@ ES_MUST_CHECK enum es_status es_cuda_gate(const struct es_cuda_ops *ops,
                                           const struct es_cuda_gate *op, struct es_error *error);
 
 /* The three operations behind a layer's attention, and q, k and v of the next layer, in one kernel.
- * Up to 8 rows. All blocks run at once: one per SM, and nothing else that waits for them may hold
- * the SMs. What goes from one operation to the next is split as split.cuh says. */
+ * One row. All blocks run at once: one per SM, and nothing else that waits for them may hold the SMs.
+ * What goes from one operation to the next is split as split.cuh says. */
 struct es_cuda_layer {
-    uint32_t row_count;
-    const uint16_t *attended; /* [row_count, wo->in_dim], split */
-    float *x;                 /* [row_count, dim]: the residual stream, added to twice */
+    const uint16_t *attended; /* [wo->in_dim], split */
+    float *x;                 /* [dim]: the residual stream, added to twice */
     const struct es_matrix *wo;
     const float *wo_bias; /* or NULL */
     const float *norm;    /* [dim], of the gate */
@@ -177,16 +177,16 @@ struct es_cuda_layer {
     float norm_eps;
     const struct es_matrix *w1, *w3, *w2;
     const float *w2_bias;           /* or NULL */
-    const struct es_cuda_qkv *next; /* its rows are x's; or NULL: it is the last layer */
+    const struct es_cuda_qkv *next; /* its row is x; or NULL: it is the last layer */
     /* device, nothing before and nothing behind */
-    uint16_t *hidden; /* [row_count, hidden_dim], split */
-    uint16_t *normed; /* [row_count, dim], split */
-    float *squares;   /* [row_count, dim / 8] */
+    uint16_t *hidden; /* [hidden_dim], split */
+    uint16_t *normed; /* [dim], split */
+    float *squares;   /* [dim / 8] */
 };
 ES_MUST_CHECK enum es_status es_cuda_layer(const struct es_cuda_ops *ops,
                                            const struct es_cuda_layer *op, struct es_error *error);
-/* Whether the kernel takes this shape: so many rows of such a width leave room in shared memory,
- * and all widths are multiples of 32. `next` makes no difference. */
+/* Whether the kernel takes this shape: all widths are multiples of 32 and leave room in shared
+ * memory. `next` makes no difference. */
 bool es_cuda_layer_fits(const struct es_cuda_ops *ops, const struct es_cuda_layer *op);
 
 /* y = rmsnorm(x), rows of dim floats: the encoder's last norm. */

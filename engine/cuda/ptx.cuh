@@ -120,9 +120,9 @@ __device__ __forceinline__ void es_ptx_mbarrier_publish() {
 }
 
 __device__ __forceinline__ void es_ptx_mbarrier_arrive(uint64_t *barrier) {
-    asm volatile("{ .reg .b64 state; mbarrier.arrive.shared.b64 state, [%0]; }" ::"r"(
-                     es_ptx_shared(barrier))
-                 : "memory");
+    asm volatile(
+        "{ .reg .b64 state; mbarrier.arrive.shared.b64 state, [%0]; }" ::"r"(es_ptx_shared(barrier))
+        : "memory");
 }
 
 /* Arrives when all copies of this thread so far (es_ptx_cp_async) are there. */

@@ -43,8 +43,7 @@ static void deal_buffers(struct es_cuda_stack *stack, const struct es_cuda_stack
     stack->attended = es_deal_floats(deal, rows * q_width);
     stack->hidden = es_deal_floats(deal, rows * shape->hidden_dim);
     stack->normed = es_deal_floats(deal, rows * shape->dim);
-    stack->squares = es_deal_floats(deal, smaller(size->row_count_max, ES_CUDA_LAYER_ROWS_MAX) *
-                                              (size_t)shape->dim / 8u);
+    stack->squares = es_deal_floats(deal, shape->dim / 8u);
 }
 
 void es_cuda_stack_layout(const struct es_cuda_stack_size *size, enum es_mem_kind kv_kind,
@@ -136,10 +135,8 @@ static enum es_status attend(const struct es_cuda_stack *stack, uint32_t layer_i
 
 /* Split activations take as many bytes as f32 ones, and no run has them both ways. */
 static struct es_cuda_layer joined_of(const struct es_cuda_stack *stack,
-                                      const struct es_layer *layer, const struct es_cuda_qkv *next,
-                                      uint32_t row_count) {
+                                      const struct es_layer *layer) {
     return (struct es_cuda_layer){
-        .row_count = row_count,
         .attended = (const uint16_t *)stack->attended,
         .x = stack->x,
         .wo = layer->wo,
@@ -151,7 +148,6 @@ static struct es_cuda_layer joined_of(const struct es_cuda_stack *stack,
         .w3 = layer->w3,
         .w2 = layer->w2,
         .w2_bias = layer->w2_bias,
-        .next = next,
         .hidden = (uint16_t *)stack->hidden,
         .normed = (uint16_t *)stack->normed,
         .squares = stack->squares,
@@ -197,11 +193,10 @@ enum es_status es_cuda_stack_layer(const struct es_cuda_stack *stack, uint32_t l
     const struct es_cuda_ops *ops = stack->ops;
     ES_ASSERT(row_count >= 1 && row_count <= stack->row_count_max);
     const struct es_stack *shape = stack->shape;
-    struct es_cuda_layer joined = joined_of(stack, layer, NULL, row_count);
-    const bool is_joined =
-        ops->joins_layers &&
-        row_count * (shape->head_count / shape->kv_head_count) <= ES_CUDA_ATTENTION_FEW_MAX &&
-        es_cuda_layer_fits(ops, &joined);
+    struct es_cuda_layer joined = joined_of(stack, layer);
+    const bool is_joined = ops->joins_layers && row_count == 1 &&
+                           shape->head_count <= shape->kv_head_count * ES_CUDA_ATTENTION_FEW_MAX &&
+                           es_cuda_layer_fits(ops, &joined);
     enum es_status status = ES_OK;
     struct es_cuda_qkv qkv;
     if (!is_joined || layer_index == 0) {

@@ -38,7 +38,7 @@ struct es_cuda_stack {
     float *attended; /* the same */
     float *hidden;   /* [row_count_max, hidden_dim] */
     float *normed;   /* [row_count_max, dim] */
-    float *squares;  /* [rows of a joined layer, dim / 8] */
+    float *squares;  /* [dim / 8] */
 };
 
 void es_cuda_stack_layout(const struct es_cuda_stack_size *size, enum es_mem_kind kv_kind,
@@ -52,7 +52,7 @@ es_cuda_stack_init(struct es_cuda_stack *stack, const struct es_cuda_stack_size 
                    const struct es_arena *arena, uint64_t *staging, struct es_error *error);
 
 /* x -> x, one layer further. Layers in order; `next` is the one behind, NULL behind the last: with
- * ops->joins_layers its q, k and v are made in the same kernel. */
+ * ops->joins_layers q, k and v of a single row are made in the same kernel. */
 ES_MUST_CHECK enum es_status es_cuda_stack_layer(const struct es_cuda_stack *stack,
                                                  uint32_t layer_index, const struct es_layer *layer,
                                                  const struct es_layer *next, uint32_t row_count,

@@ -33,7 +33,7 @@
 #define ES_RING_BLOCK_WORDS (ES_RING_ROWS * ES_RING_ROW_WORDS + 4u)
 #define ES_RING_BLOCK_BYTES (ES_RING_BLOCK_WORDS * 16u)
 #define ES_RING_PRODUCERS 4u
-#define ES_RING_FLIGHT 8u
+#define ES_RING_FLIGHT 6u
 
 struct es_ring {
     uint4 *blocks;    /* [depth, ES_RING_BLOCK_WORDS], shared memory */
@@ -77,8 +77,8 @@ __device__ __forceinline__ void es_ring_advance(const struct es_ring &ring,
 __device__ __forceinline__ void es_ring_await_flight(const struct es_ring &ring,
                                                      const struct es_ring_cursor &at) {
     const bool is_same_turn = at.slot >= ES_RING_FLIGHT;
-    const uint32_t slot = is_same_turn ? at.slot - ES_RING_FLIGHT
-                                       : at.slot + ring.depth - ES_RING_FLIGHT;
+    const uint32_t slot =
+        is_same_turn ? at.slot - ES_RING_FLIGHT : at.slot + ring.depth - ES_RING_FLIGHT;
     const uint32_t turn = is_same_turn ? at.turn : at.turn - 1u;
     while (at.number >= ES_RING_FLIGHT && !es_ptx_mbarrier_test(ring.filled + slot, turn & 1u)) {
     }

@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#ifndef JOINS_LAYERS
-#define JOINS_LAYERS false
+#ifndef SEPARATES_LAYERS
+#define SEPARATES_LAYERS false
 #endif
 
 /* Relative L2 error of the worst row. Up to the first attention nothing is rounded but activations,
@@ -72,7 +72,7 @@ static struct es_rig_device device;
 
 static void describe_device(enum es_mem_kind kv_kind) {
     es_cuda_rig_device(&device, &cuda, kv_kind);
-    device.joins_layers = JOINS_LAYERS;
+    device.separates_layers = SEPARATES_LAYERS;
 }
 
 static void open_gpu(uint32_t sm_count) {

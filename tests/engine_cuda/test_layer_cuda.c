@@ -8,7 +8,7 @@
 #define POSITION 1000003u
 
 struct layer_case {
-    uint32_t dim, hidden_dim, head_count, kv_head_count, row_count;
+    uint32_t dim, hidden_dim, head_count, kv_head_count;
     bool has_ada, has_biases, has_next;
 };
 
@@ -24,7 +24,7 @@ struct layer_rig {
     struct linear_rig_map wo, w1, w3, w2, wq, wk, wv;
     float *x, *attended; /* host */
     /* device */
-    float *attended_plain; /* [row_count, q_dim] */
+    float *attended_plain; /* [q_dim] */
     uint16_t *attended_split;
     float *hidden; /* either way */
     uint16_t *normed;
@@ -62,17 +62,14 @@ static float of_bf16(uint16_t half) {
     return value;
 }
 
-/* What attention writes for this kernel (split.cuh): [columns / 32, 2 parts, rows, 32]. */
-static uint16_t *put_split(const float *numbers, uint32_t rows, uint32_t columns) {
-    const size_t bytes = (size_t)rows * columns * sizeof(float);
+/* What attention writes for this kernel (split.cuh): [columns / 32, 2 parts, 32]. */
+static uint16_t *put_split(const float *numbers, uint32_t columns) {
+    const size_t bytes = columns * sizeof(float);
     uint16_t *split = malloc(bytes);
-    for (uint32_t row = 0; row < rows; row++) {
-        for (uint32_t column = 0; column < columns; column++) {
-            const float value = numbers[(size_t)row * columns + column];
-            uint16_t *to = split + ((size_t)column / 32u * 2u * rows + row) * 32u + column % 32u;
-            to[0] = bf16_of(value);
-            to[(size_t)rows * 32u] = bf16_of(value - of_bf16(to[0]));
-        }
+    for (uint32_t column = 0; column < columns; column++) {
+        uint16_t *to = split + column / 32u * 64u + column % 32u;
+        to[0] = bf16_of(numbers[column]);
+        to[32] = bf16_of(numbers[column] - of_bf16(to[0]));
     }
     uint16_t *device = device_rig_put(split, bytes);
     free(split);
@@ -83,7 +80,6 @@ static struct layer_rig open_layer(const struct layer_case *shape) {
     struct layer_rig rig = {.shape = *shape, .ops = linear_rig_ops()};
     const uint32_t q_dim = q_dim_of(shape);
     const uint32_t kv_dim = shape->kv_head_count * HEAD_DIM;
-    const uint32_t rows = shape->row_count;
     rig.ops.arrivals = device_rig_zeros(sizeof *rig.ops.arrivals);
     rig.wo = linear_rig_map(shape->dim, q_dim);
     rig.w1 = linear_rig_map(shape->hidden_dim, shape->dim);
@@ -92,13 +88,13 @@ static struct layer_rig open_layer(const struct layer_case *shape) {
     rig.wq = linear_rig_map(q_dim, shape->dim);
     rig.wk = linear_rig_map(kv_dim, shape->dim);
     rig.wv = linear_rig_map(kv_dim, shape->dim);
-    rig.x = device_rig_numbers((size_t)rows * shape->dim, 3.0f);
-    rig.attended = device_rig_numbers((size_t)rows * q_dim, 1.0f);
-    rig.attended_plain = device_rig_put(rig.attended, (size_t)rows * q_dim * sizeof(float));
-    rig.attended_split = put_split(rig.attended, rows, q_dim);
-    rig.hidden = device_rig_take((size_t)rows * shape->hidden_dim * sizeof(float));
-    rig.normed = device_rig_take((size_t)rows * shape->dim * sizeof(float));
-    rig.squares = device_rig_take((size_t)rows * shape->dim / 8u * sizeof(float));
+    rig.x = device_rig_numbers((size_t)shape->dim, 3.0f);
+    rig.attended = device_rig_numbers((size_t)q_dim, 1.0f);
+    rig.attended_plain = device_rig_put(rig.attended, q_dim * sizeof(float));
+    rig.attended_split = put_split(rig.attended, q_dim);
+    rig.hidden = device_rig_take(shape->hidden_dim * sizeof(float));
+    rig.normed = device_rig_take(shape->dim * sizeof(float));
+    rig.squares = device_rig_take((size_t)shape->dim / 8u * sizeof(float));
     rig.norm = put_numbers(shape->dim, 0.5f);
     rig.next_norm = put_numbers(shape->dim, 0.5f);
     rig.ada = put_numbers(shape->dim, 0.5f);
@@ -109,11 +105,10 @@ static struct layer_rig open_layer(const struct layer_case *shape) {
     rig.turns = device_rig_put(turns, sizeof turns);
     struct es_cuda_stream_state state = {.decoder_position = POSITION};
     device_rig_write(rig.ops.state, &state, sizeof state);
-    rig.device = (struct layer_results){
-        .x = device_rig_take((size_t)rows * shape->dim * sizeof(float)),
-        .q = device_rig_take((size_t)rows * q_dim * sizeof(float)),
-        .keys = device_rig_take(ring_bytes_of(shape)),
-        .values = device_rig_take(ring_bytes_of(shape))};
+    rig.device = (struct layer_results){.x = device_rig_take(shape->dim * sizeof(float)),
+                                        .q = device_rig_take(q_dim * sizeof(float)),
+                                        .keys = device_rig_take(ring_bytes_of(shape)),
+                                        .values = device_rig_take(ring_bytes_of(shape))};
     return rig;
 }
 
@@ -133,7 +128,7 @@ static struct es_cuda_qkv next_of(const struct layer_rig *rig) {
     return (struct es_cuda_qkv){.x = rig->device.x,
                                 .norm = rig->next_norm,
                                 .norm_eps = 1e-5f,
-                                .row_count = shape->row_count,
+                                .row_count = 1,
                                 .wq = &rig->wq.matrix,
                                 .wk = &rig->wk.matrix,
                                 .wv = &rig->wv.matrix,
@@ -151,8 +146,7 @@ static struct es_cuda_qkv next_of(const struct layer_rig *rig) {
 
 static struct es_cuda_layer one_of(const struct layer_rig *rig, const struct es_cuda_qkv *next) {
     const struct layer_case *shape = &rig->shape;
-    return (struct es_cuda_layer){.row_count = shape->row_count,
-                                  .attended = rig->attended_split,
+    return (struct es_cuda_layer){.attended = rig->attended_split,
                                   .x = rig->device.x,
                                   .wo = &rig->wo.matrix,
                                   .wo_bias = shape->has_biases ? rig->o_bias : NULL,
@@ -181,7 +175,7 @@ static enum es_status run_apart(const struct layer_rig *rig, struct es_error *er
     const float *bias = shape->has_biases ? rig->o_bias : NULL;
     const struct es_cuda_project output = {.x = rig->attended_plain,
                                            .x_row_floats = q_dim_of(shape),
-                                           .row_count = shape->row_count,
+                                           .row_count = 1,
                                            .w = &rig->wo.matrix,
                                            .bias = bias,
                                            .is_added = true,
@@ -190,13 +184,13 @@ static enum es_status run_apart(const struct layer_rig *rig, struct es_error *er
                                       .norm = rig->norm,
                                       .ada = shape->has_ada ? rig->ada : NULL,
                                       .norm_eps = 1e-5f,
-                                      .row_count = shape->row_count,
+                                      .row_count = 1,
                                       .w1 = &rig->w1.matrix,
                                       .w3 = &rig->w3.matrix,
                                       .out = rig->hidden};
     const struct es_cuda_project down = {.x = rig->hidden,
                                          .x_row_floats = shape->hidden_dim,
-                                         .row_count = shape->row_count,
+                                         .row_count = 1,
                                          .w = &rig->w2.matrix,
                                          .bias = bias,
                                          .is_added = true,
@@ -214,8 +208,8 @@ static enum es_status run_apart(const struct layer_rig *rig, struct es_error *er
 /* Runs it, as one kernel or as four, from the same start; the caller frees what comes out. */
 static struct layer_results run(struct layer_rig *rig, bool is_one) {
     const struct layer_case *shape = &rig->shape;
-    const size_t x_bytes = (size_t)shape->row_count * shape->dim * sizeof(float);
-    const size_t q_bytes = (size_t)shape->row_count * q_dim_of(shape) * sizeof(float);
+    const size_t x_bytes = shape->dim * sizeof(float);
+    const size_t q_bytes = q_dim_of(shape) * sizeof(float);
     const size_t ring_bytes = ring_bytes_of(shape);
     struct es_error error;
     device_rig_write(rig->device.x, rig->x, x_bytes);
@@ -265,20 +259,20 @@ static double half_distance(const uint16_t *a, const uint16_t *b, size_t count) 
 static bool is_same(const struct layer_rig *rig, const struct layer_results *a,
                     const struct layer_results *b) {
     const struct layer_case *shape = &rig->shape;
-    const size_t x_bytes = (size_t)shape->row_count * shape->dim * sizeof(float);
-    const size_t q_bytes = (size_t)shape->row_count * q_dim_of(shape) * sizeof(float);
+    const size_t x_bytes = shape->dim * sizeof(float);
+    const size_t q_bytes = q_dim_of(shape) * sizeof(float);
     return memcmp(a->x, b->x, x_bytes) == 0 && memcmp(a->q, b->q, q_bytes) == 0 &&
            memcmp(a->keys, b->keys, ring_bytes_of(shape)) == 0 &&
            memcmp(a->values, b->values, ring_bytes_of(shape)) == 0;
 }
 
-/* Widths of one chunk, of a piece of weights, of whole ones, of more; of 18, and rows that leave
- * room for the least ring alone. */
+/* Widths of one chunk, of a piece of weights, of whole ones, of more; of 10, as many as there are
+ * warps, and of 18. */
 static const struct layer_case cases[] = {
-    {32, 64, 6, 1, 1, true, false, true},      {64, 32, 4, 4, 4, false, true, true},
-    {512, 544, 6, 2, 1, true, false, true},    {640, 1088, 4, 2, 3, true, true, true},
-    {288, 1024, 40, 8, 8, true, false, true},  {96, 224, 4, 2, 2, false, true, false},
-    {160, 9216, 4, 2, 1, true, false, true},   {160, 5120, 4, 2, 4, false, true, true},
+    {32, 64, 6, 1, true, false, true},     {64, 32, 4, 4, false, true, true},
+    {512, 544, 6, 2, true, false, true},   {640, 1088, 4, 2, true, true, true},
+    {288, 1024, 40, 8, true, false, true}, {96, 224, 4, 2, false, true, false},
+    {160, 5120, 4, 2, false, true, true},  {640, 9216, 2, 2, true, false, true},
 };
 #define CASE_COUNT (sizeof cases / sizeof cases[0])
 
@@ -290,9 +284,8 @@ ES_TEST("one kernel computes what four do") {
         const size_t halves = ring_bytes_of(&cases[i]) / sizeof(uint16_t);
         struct layer_results one = run(&rig, true);
         struct layer_results four = run(&rig, false);
-        worst = fmax(worst, distance(one.x, four.x, (size_t)cases[i].row_count * cases[i].dim));
-        worst =
-            fmax(worst, distance(one.q, four.q, (size_t)cases[i].row_count * q_dim_of(&cases[i])));
+        worst = fmax(worst, distance(one.x, four.x, cases[i].dim));
+        worst = fmax(worst, distance(one.q, four.q, q_dim_of(&cases[i])));
         worst_half = fmax(worst_half, half_distance(one.keys, four.keys, halves));
         worst_half = fmax(worst_half, half_distance(one.values, four.values, halves));
         drop(&one);
@@ -325,22 +318,8 @@ ES_TEST("a layer has the same bits each time and for any number of blocks") {
     }
 }
 
-ES_TEST("a row's bits do not depend on the rows beside it") {
-    struct layer_case shape = {640, 1088, 4, 2, 4, true, true, true};
-    struct layer_rig rig = open_layer(&shape);
-    struct layer_results all = run(&rig, true);
-    rig.shape.row_count = 1;
-    rig.attended_split = put_split(rig.attended, 1, q_dim_of(&shape));
-    struct layer_results one = run(&rig, true);
-    ES_EXPECT_EQ(memcmp(all.x, one.x, shape.dim * sizeof(float)), 0);
-    ES_EXPECT_EQ(memcmp(all.q, one.q, q_dim_of(&shape) * sizeof(float)), 0);
-    drop(&all);
-    drop(&one);
-    close_layer(&rig);
-}
-
-ES_TEST("rows that leave no room, and widths that are no multiple of 32, go apart") {
-    struct layer_case shape = {640, 1088, 4, 2, 1, false, false, false};
+ES_TEST("widths that are no multiple of 32, or leave no room, go apart") {
+    struct layer_case shape = {640, 1088, 4, 2, false, false, false};
     struct layer_rig rig = open_layer(&shape);
     struct es_cuda_layer op = one_of(&rig, NULL);
     ES_EXPECT(es_cuda_layer_fits(&rig.ops, &op));
@@ -351,12 +330,11 @@ ES_TEST("rows that leave no room, and widths that are no multiple of 32, go apar
     wide.in_dim = 10272;
     ES_EXPECT(!es_cuda_layer_fits(&rig.ops, &op));
     wide.in_dim = 9216;
+    const uint32_t room = rig.ops.cuda->shared_block_bytes_max;
+    rig.ops.cuda->shared_block_bytes_max = 227u << 10;
     ES_EXPECT(es_cuda_layer_fits(&rig.ops, &op));
-    op.row_count = ES_CUDA_LAYER_ROWS_MAX;
+    rig.ops.cuda->shared_block_bytes_max = 163u << 10;
     ES_EXPECT(!es_cuda_layer_fits(&rig.ops, &op));
-    op.w2 = &rig.w2.matrix;
-    ES_EXPECT(es_cuda_layer_fits(&rig.ops, &op));
-    op.row_count++;
-    ES_EXPECT(!es_cuda_layer_fits(&rig.ops, &op));
+    rig.ops.cuda->shared_block_bytes_max = room;
     close_layer(&rig);
 }

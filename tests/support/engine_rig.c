@@ -90,7 +90,7 @@ static enum es_status make_backend(struct es_rig *rig, struct es_error *error) {
         config.cuda = device->cuda;
         config.kv_kind = device->kv_kind;
         config.blas = device->blas;
-        config.joins_layers = device->joins_layers;
+        config.separates_layers = device->separates_layers;
     }
     struct es_backend_layout layout;
     uint32_t weights_region = 0;

@@ -25,7 +25,7 @@ struct es_rig_track {
 
 /* A backend that works on a device: how the rig gets memory and weights there (cuda_rig.h). */
 struct es_rig_device {
-    bool joins_layers; /* es_backend_config's */
+    bool separates_layers; /* es_backend_config's */
     struct es_cuda *cuda;
     enum es_mem_kind kv_kind;
     const struct es_blas_calls *blas; /* NULL: cuBLASLt */
