@@ -60,8 +60,8 @@ enum es_status es_cuda_workspace_open(struct es_cuda_ops *ops, const struct es_m
     ops->arrivals = es_arena_region(arena, layout->tickets_region);
     ops->tickets = (uint32_t *)(void *)(ops->arrivals + 1);
     /* Measured on such chips alone; on older ones each operation is by itself. */
-    ops->joins_layers = ops->cuda->compute_capability >= ES_CUDA_LAYER_CAPABILITY_MIN &&
-                        !config->separates_layers;
+    ops->joins_layers =
+        ops->cuda->compute_capability >= ES_CUDA_LAYER_CAPABILITY_MIN && !config->separates_layers;
     ops->split = es_arena_region(arena, layout->split_region);
     ops->products = es_arena_region(arena, layout->products_region);
     ops->blas_workspace = es_arena_region(arena, layout->blas_region);
