@@ -4,15 +4,16 @@
  * shape  as project.cu, gate.cu and qkv.cu; one row; widths are multiples of 32
  * bytes  the weights of four matrices, once           limit: DRAM bandwidth
  * map    One block per SM, all of them at once. Some warps bring weights through a ring in shared
- *        memory (weight_ring.cuh), from one matrix into the next without a pause; others multiply. A block
- *        takes a run of units of 4 pairs = 8 weight rows; a warp takes a unit's next 512 columns. The
- *        operands lie as in linear_inner.cuh. Between two matrices the blocks wait for each other,
+ *        memory (weight_ring.cuh), from one matrix into the next without a pause; others multiply. A
+ *        block takes a run of units of 4 pairs = 8 weight rows; a warp takes a unit's next 512
+ *        columns. The operands lie as in linear_inner.cuh. Between two matrices the blocks wait for each other,
  *        and memory does not wait for them: the ring fills up meanwhile.
  *        Who makes a number makes of it what the next product wants, norm and all, once (split.cuh);
  *        all blocks then only copy. Of a norm's mean square they get the sums over each unit, and
  *        add them up.
  * order  A sum's terms: by 32 columns within a block of 512, even and odd ones apart, then the
- *        blocks. Squares: over a unit, then every 32nd unit, then those. It follows from in_dim alone. */
+ *        blocks. Squares: over a unit, then every 32nd unit, then those. It follows from in_dim
+ *        alone. */
 #include "engine/cuda/gate_map.cuh"
 #include "engine/cuda/qkv_map.cuh"
 #include "engine/cuda/split.cuh"
@@ -20,14 +21,13 @@
 
 #define PHASE_COUNT_MAX 4u
 #define PART_SLOTS 52u          /* sums of blocks whose unit is not complete */
+#define PART_LANES 4u           /* of a warp, that hold sums of the one row: t = 0..3 */
 #define BLOCKS_PER_UNIT_MAX 20u /* rows of up to 10,240 weights */
 #define CONSUMER_WARPS 10u
 #define CONSUMER_THREADS (32u * CONSUMER_WARPS)
 #define THREAD_COUNT (CONSUMER_THREADS + 32u * ES_RING_PRODUCERS)
 #define RING_DEPTH 20u /* a multiple of both kinds of warps (weight_ring.cuh); as deep as fits */
 #define CHUNKS_PER_BLOCK (ES_RING_COLUMNS / ES_LINEAR_CHUNK)
-
-#define PART_LANES 4u /* of a warp, that hold sums of the one row: t = 0..3 */
 
 static_assert(RING_DEPTH % CONSUMER_WARPS == 0 && RING_DEPTH % ES_RING_PRODUCERS == 0,
               "a slot is always of the same two warps");
@@ -55,9 +55,9 @@ struct residual_map {
     const uint16_t *w;
     uint32_t stride, out_dim;
     const float *bias; /* or NULL */
-    const float *norm,
-        *ada; /* of who comes next, or NULL: nobody in this kernel; ada may be NULL */
-    float *y; /* or NULL: it stays among the own columns */
+    const float *norm; /* of who comes next, or NULL: nobody in this kernel */
+    const float *ada;  /* or NULL */
+    float *y;          /* or NULL: it stays among the own columns */
     uint16_t *normed;
     float *squares;
     uint32_t index;         /* 0 or 1 */
@@ -344,8 +344,8 @@ struct consumer {
     uint64_t arrived;
 };
 
-/* `first`: the phase's first number; returns the first one behind it. Whichever warp's turn it is goes
- * on from phase to phase: all are as busy. */
+/* `first`: the phase's first number; returns the first one behind it. Whichever warp's turn it is
+ * goes on from phase to phase: all are as busy. */
 template <class Map>
 __device__ __forceinline__ uint32_t consume(const struct phase &phase,
                                             const struct layer_shared &shared,

@@ -6,18 +6,19 @@
  *   es_ring_free(ring, at);
  *   es_ring_advance(ring, at, step);                       either
  *
- * A block is a piece of 512 columns of 8 weight rows, 1 KiB a row. Blocks are numbered in the order in
- * which they are used, over all matrices of a kernel; number n lies in slot n modulo the depth. Weights
- * are never written, so producers wait for nothing but room: what the next matrix needs is there when
- * its input is. No more than ES_RING_FLIGHT blocks are under way at a time: that is enough to keep
- * memory busy, and more would only queue in front of what everybody waits for, the activations.
+ * A block is a piece of 512 columns of 8 weight rows, 1 KiB a row. Blocks are numbered in the order
+ * in which they are used, over all matrices of a kernel; number n lies in slot n modulo the depth.
+ * Weights are never written, so producers wait for nothing but room: what the next matrix needs is
+ * there when its input is. No more than ES_RING_FLIGHT blocks are under way at a time: that is
+ * enough to keep memory busy, and more would only queue in front of what everybody waits for, the
+ * activations.
  *
- * Number n is filled by producer n % ES_RING_PRODUCERS, and the depth is a multiple of that and of the
- * consumers' number, who take turns alike. So a slot is always of the same two warps, and who waits for it has
- * seen its filling before: the two states that a barrier tells apart are enough. A copy takes a thread 70
- * cycles to issue, of which an SM's share of memory's speed leaves it 60: hence several producers. Each waits
- * for its turn: numbers go out in order, and so nobody is further ahead of a warp that has not yet emptied
- * its slot than the ring is deep.
+ * Number n is filled by producer n % ES_RING_PRODUCERS, and the depth is a multiple of that and of
+ * the consumers' number, who take turns alike. So a slot is always of the same two warps, and who
+ * waits for it has seen its filling before: the two states that a barrier tells apart are enough. A
+ * block takes a warp 700 cycles to issue, and an SM's share of an H200's memory leaves 460: hence
+ * several producers. Each waits for its turn: numbers go out in order, and so nobody is further
+ * ahead of a warp that has not yet emptied its slot than the ring is deep.
  *
  * From compute capability 9.0 on by bulk copies, below by cp.async: the same bytes. */
 #pragma once
