@@ -4,13 +4,13 @@
  * shape  as project.cu, gate.cu and qkv.cu; one row; widths are multiples of 32
  * bytes  the weights of four matrices, once           limit: DRAM bandwidth
  * map    One block per SM, all of them at once. Some warps bring weights through a ring in shared
- *        memory (weight_ring.cuh), from one matrix into the next without a pause; others multiply. A
- *        block takes a run of units of 4 pairs = 8 weight rows; a warp takes a unit's next 512
- *        columns. The operands lie as in linear_inner.cuh. Between two matrices the blocks wait for each other,
- *        and memory does not wait for them: the ring fills up meanwhile.
- *        Who makes a number makes of it what the next product wants, norm and all, once (split.cuh);
- *        all blocks then only copy. Of a norm's mean square they get the sums over each unit, and
- *        add them up.
+ *        memory (weight_ring.cuh), from one matrix into the next without a pause; others multiply.
+ *        A block takes a run of units of 4 pairs = 8 weight rows; a warp takes a unit's next 512
+ *        columns. The operands lie as in linear_inner.cuh. Between two matrices the blocks wait for
+ *        each other, and memory does not wait for them: the ring fills up meanwhile.
+ *        Who makes a number makes of it what the next product wants, norm and all, once
+ *        (split.cuh); all blocks then only copy. Of a norm's mean square they get the sums over
+ *        each unit, and add them up.
  * order  A sum's terms: by 32 columns within a block of 512, even and odd ones apart, then the
  *        blocks. Squares: over a unit, then every 32nd unit, then those. It follows from in_dim
  *        alone. */
@@ -250,8 +250,8 @@ __device__ __forceinline__ void meet_consumers() {
 }
 
 /* Every block has written what it had to write before this, and it is seen after it: the barriers
- * hand on what the one thread releases and acquires. `arrived`: how many have by the meeting before;
- * thread 0 alone knows it. */
+ * hand on what the one thread releases and acquires. `arrived`: how many have by the meeting
+ * before; thread 0 alone knows it. */
 __device__ __forceinline__ void meet_blocks(const struct params &p, uint64_t &arrived) {
     meet_consumers();
     if (threadIdx.x == 0) {

@@ -165,8 +165,8 @@ ES_MUST_CHECK enum es_status es_cuda_gate(const struct es_cuda_ops *ops,
                                           const struct es_cuda_gate *op, struct es_error *error);
 
 /* The three operations behind a layer's attention, and q, k and v of the next layer, in one kernel.
- * One row. All blocks run at once: one per SM, and nothing else that waits for them may hold the SMs.
- * What goes from one operation to the next is split as split.cuh says. */
+ * One row. All blocks run at once: one per SM, and nothing else that waits for them may hold the
+ * SMs. What goes from one operation to the next is split as split.cuh says. */
 struct es_cuda_layer {
     const uint16_t *attended; /* [wo->in_dim], split */
     float *x;                 /* [dim]: the residual stream, added to twice */

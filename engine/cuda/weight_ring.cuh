@@ -28,8 +28,8 @@
 #define ES_RING_ROWS 8u
 #define ES_RING_COLUMNS 512u
 #define ES_RING_ROW_WORDS (ES_RING_COLUMNS / 8u) /* of 16 bytes */
-/* Odd rows lie behind the even ones and half a line further: eight threads that read 16 bytes each of
- * two rows find them in different banks. */
+/* Odd rows lie behind the even ones and half a line further: eight threads that read 16 bytes each
+ * of two rows find them in different banks. */
 #define ES_RING_ODD_WORDS (ES_RING_ROWS / 2u * ES_RING_ROW_WORDS + 4u)
 #define ES_RING_BLOCK_WORDS (ES_RING_ROWS * ES_RING_ROW_WORDS + 4u)
 #define ES_RING_BLOCK_BYTES (ES_RING_BLOCK_WORDS * 16u)
