@@ -17,4 +17,8 @@ bool gpu_is_simulated(void);
 /* The next one runs its lanes, warps and blocks from the last to the first. Of hardware that cannot
  * be asked: nothing. */
 void gpu_reverse(void);
+
+/* From now on this warp of every block is slow, so that the others run as far ahead of it as they
+ * may; UINT32_MAX: none is. Of hardware that cannot be asked: nothing. */
+void gpu_delay(uint32_t warp);
 void gpu_expect_real(void);

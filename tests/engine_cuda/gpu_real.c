@@ -12,5 +12,9 @@ bool gpu_is_simulated(void) {
 void gpu_reverse(void) {
 }
 
+void gpu_delay(uint32_t warp) {
+    (void)warp;
+}
+
 void gpu_expect_real(void) {
 }

@@ -23,6 +23,10 @@ void gpu_reverse(void) {
     is_reversed = true;
 }
 
+void gpu_delay(uint32_t warp) {
+    simt_delay(warp);
+}
+
 bool gpu_is_simulated(void) {
     return true;
 }

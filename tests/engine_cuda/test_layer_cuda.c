@@ -318,6 +318,26 @@ ES_TEST("a layer has the same bits each time and for any number of blocks") {
     }
 }
 
+/* With 512 and 2048 columns all units end at the same warp's pieces, which is when the others could
+ * be ahead by a whole matrix. */
+ES_TEST("a warp that is slow changes no bit") {
+    const struct layer_case shapes[] = {{512, 2048, 128, 4, true, false, true},
+                                        {640, 1088, 4, 2, true, true, true}};
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        struct layer_rig rig = open_layer(&shapes[i]);
+        struct layer_results first = run(&rig, true);
+        for (uint32_t warp = 0; warp < 14u; warp++) {
+            gpu_delay(warp);
+            struct layer_results again = run(&rig, true);
+            ES_EXPECT(is_same(&rig, &first, &again));
+            drop(&again);
+        }
+        gpu_delay(UINT32_MAX);
+        drop(&first);
+        close_layer(&rig);
+    }
+}
+
 ES_TEST("widths that are no multiple of 32, or leave no room, go apart") {
     struct layer_case shape = {640, 1088, 4, 2, false, false, false};
     struct layer_rig rig = open_layer(&shape);

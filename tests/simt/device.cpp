@@ -129,6 +129,10 @@ static const char *get_error_string(cudaError_t error) {
     return error == cudaErrorLaunchFailure ? simt::failure() : device.fake.get_error_string(error);
 }
 
+void simt_delay(uint32_t warp) {
+    simt::options.slow_warp = warp + 1u;
+}
+
 const struct es_cuda_calls *simt_start(const struct simt_setup *setup) {
     const struct simt_setup wanted = setup != nullptr ? *setup : simt_setup();
     struct fake_cuda_device described = fake_cuda_discrete;
@@ -140,6 +144,7 @@ const struct es_cuda_calls *simt_start(const struct simt_setup *setup) {
     simt::options.resident =
         (uint32_t)described.sm_count * (wanted.resident_per_sm > 0 ? wanted.resident_per_sm : 2u);
     simt::options.is_backward = wanted.is_backward;
+    simt::options.slow_warp = 0;
     simt::forget_failure();
     device.has_dependent_launch = described.compute_capability >= 90;
     device.ahead = nullptr;

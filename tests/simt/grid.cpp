@@ -11,7 +11,7 @@
 
 namespace simt {
 
-struct options options = {8, 2, false, 100000};
+struct options options = {8, 2, false, 0, 100000};
 thread *current;
 
 /* What runs now. Blocks are alive from their first thread's begin to their last one's end. */
@@ -90,11 +90,18 @@ void poll_softly(const char *what, place place) {
     }
 }
 
+#define SLOW_ROUNDS 64u
+
+/* The slow warp looks again when all others have looked often, and so have gone as far as they can. */
 static bool wake_polling() {
     bool is_any = false;
     for (block *block : machine.blocks) {
         for (warp &warp : block->warps) {
             is_any |= warp.polling != 0;
+            if (warp.number + 1u == options.slow_warp &&
+                machine.poll_rounds % SLOW_ROUNDS != SLOW_ROUNDS - 1u) {
+                continue;
+            }
             wake(warp, warp.polling);
             warp.polling = 0;
         }

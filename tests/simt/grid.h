@@ -117,6 +117,7 @@ struct options {
     uint32_t resident; /* blocks of a grid that are alive at once, at most */
     uint32_t ahead;    /* that begin before the kernel before it has ended */
     bool is_backward;
+    uint32_t slow_warp;       /* of every block, plus 1; 0: none */
     uint32_t poll_rounds_max; /* without a thread that ended */
 };
 extern struct options options;
