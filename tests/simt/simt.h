@@ -43,8 +43,8 @@ struct simt_setup {
 /* Forgets everything and is this device from now on (NULL: all zeros). Static storage. */
 const struct es_cuda_calls *simt_start(const struct simt_setup *setup);
 
-/* From now on warp number `warp` of every block is slow: what it waits for by polling it finds after
- * all others have gone as far as they can without it. UINT32_MAX: none is. */
+/* From now on warp number `warp` of every block is slow: what it waits for by polling it finds
+ * after all others have gone as far as they can without it. UINT32_MAX: none is. */
 void simt_delay(uint32_t warp);
 
 #ifdef __cplusplus
