@@ -128,7 +128,7 @@ static enum es_status attend(const struct es_cuda_stack *stack, uint32_t layer_i
         .window = smaller(shape->window, rings->slot_count + 1u - row_count),
         .slot_count = rings->slot_count,
         .out = is_split ? NULL : stack->attended,
-        .split = is_split ? (uint16_t *)stack->attended : NULL,
+        .split = is_split ? (uint16_t *)(void *)stack->attended : NULL,
     };
     return es_cuda_attention(stack->ops, &attention, error);
 }
@@ -137,7 +137,7 @@ static enum es_status attend(const struct es_cuda_stack *stack, uint32_t layer_i
 static struct es_cuda_layer joined_of(const struct es_cuda_stack *stack,
                                       const struct es_layer *layer) {
     return (struct es_cuda_layer){
-        .attended = (const uint16_t *)stack->attended,
+        .attended = (const uint16_t *)(const void *)stack->attended,
         .x = stack->x,
         .wo = layer->wo,
         .wo_bias = layer->wo_bias,
@@ -148,8 +148,8 @@ static struct es_cuda_layer joined_of(const struct es_cuda_stack *stack,
         .w3 = layer->w3,
         .w2 = layer->w2,
         .w2_bias = layer->w2_bias,
-        .hidden = (uint16_t *)stack->hidden,
-        .normed = (uint16_t *)stack->normed,
+        .hidden = (uint16_t *)(void *)stack->hidden,
+        .normed = (uint16_t *)(void *)stack->normed,
         .squares = stack->squares,
     };
 }
