@@ -63,9 +63,9 @@
 #define ES_DELAY_POSITIONS_MAX 30u /* 2400 ms */
 #define ES_PROMPT_POSITIONS_MAX (1u + ES_LEFT_PAD_POSITIONS + ES_DELAY_POSITIONS_MAX)
 
-/* Positions that one encode call takes at most. 64 positions (5.1 s) are 256 encoder rows: enough
- * to read each weight panel from cache 64 times, small enough for activations of a few MB. */
-#define ES_ENCODE_POSITIONS_MAX 64u
+/* Positions that one encode call takes at most. 96 positions (7.7 s) are 384 encoder rows: enough
+ * that a GPU multiplies longer than it waits for weights, small enough for activations of some MB. */
+#define ES_ENCODE_POSITIONS_MAX 96u
 
 /* A live stream's encoder takes 1, 2, 4 or 8 positions at once: one graph each. */
 #define ES_CADENCE_POSITIONS_MAX 8u
