@@ -11,7 +11,7 @@ signed 16-bit. Three runs on the same ids, those that transformers chooses in fp
 Printed for each stage: the smallest cosine of a row, the relative L2 error of all rows and of the
 worst; for the logits also the rms error and the decisions lost. Exit code 1 when earshot loses more
 than a third of the decisions that bf16 loses, has more than a third of its rms error, or a smaller
-cosine, or when the two ways through earshot disagree.
+cosine, or when the two ways through earshot disagree where it is not a tie.
 """
 
 import argparse
@@ -29,6 +29,7 @@ import reference
 from verify import ROOT
 
 SHARE_MAX = 1 / 3
+TIE_ERRORS = 4  # rms errors of a logit: a margin below them is nobody's
 STAGES = ["encoder", "adapter", "decoder", "logits"]
 
 
@@ -147,8 +148,10 @@ def main():
     timed("earshot", began)
 
     problems = []
-    if [choice for choice, _ in product] != list(chosen):
-        differing = sum(int(a) != b for a, (b, _) in zip(chosen, product))
+    # Other chunks, other bits: where two ids are closer than the error, either is right.
+    tie = TIE_ERRORS * ours["logits"]["rms"]
+    differing = sum(int(a) != b and margin > tie for a, (b, _), margin in zip(chosen, product, margins))
+    if differing > 0 or len(product) != len(chosen):
         problems.append(f"stages and product choose differently at {differing} of {len(ids)} steps")
     if ours["lost"] > bf16["lost"] * SHARE_MAX:
         problems.append(f"{ours['lost']} decisions lost, bf16 loses {bf16['lost']}")
