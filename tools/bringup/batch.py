@@ -29,13 +29,13 @@ SHIFTS = (-0.75, -1.5)
 
 # Stage 1: what is tried, and what it differs in from the fields' defaults.
 SWEEP = {
-    "cut-anywhere": "starts=0 speech_length=4",
-    "starts": "",
-    "starts-more": "speech=1.6 speech_weight=2",
+    "cut-anywhere": "",
+    "starts": "starts=0.5 speech_length=8",
+    "starts-more": "starts=0.5 speech_length=8 speech=1.6 speech_weight=2",
 }
 # The recipe of the model before, as far as these settings reach: its noise did not switch and no noise stood in a word's
 # place, its other speech was cut anywhere, its voices were fewer and its streams kept what lies above 4 kHz.
-PROTOTYPE = "bursts=0 burst_slots=0 narrow=0 synthetic=0.13 dropout=0.2 warp=0.12 quiet=0.3 starts=0 speech_length=4"
+PROTOTYPE = "bursts=0 burst_slots=0 narrow=0 synthetic=0.13 dropout=0.2 warp=0.12 quiet=0.3"
 
 # What must be reached, by the name of the scored set.
 MUST = {"commands clean @6": 11, "commands 10 dB noise": 18, "commands -30 dB": 14, "voice": 9, "no words: speech": 20,

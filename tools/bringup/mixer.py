@@ -29,8 +29,8 @@ class Settings:
     quiet: float = 0.35           # share of streams between -56 and -16 dB peak
     pad_weight: float = 0.7       # loss weight of "nothing to say" against 1 for a word
     speech: float = 1.0           # scales the share of other speech alone
-    starts: float = 0.5           # share of other speech that begins where its speaker does, after a pause
-    speech_length: float = 8.0    # seconds of other speech at most
+    starts: float = 0.0           # share of other speech that begins where its speaker does, after a pause
+    speech_length: float = 4.0    # seconds of other speech at most
     speech_weight: float = 1.0    # scales the loss weight of "nothing to say" while other speech or unknown words sound
     warp: float = 0.15            # vocal tract length, +-
 
