@@ -6,6 +6,7 @@ import array
 import fcntl
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -188,6 +189,7 @@ class ListenTest(Temporary):
             running = self.listening(f"uart={os.ttyname(slave)}", f"uart_shared={shared}")
             seen = b""
             while b"no-mic" not in seen:
+                self.assertTrue(select.select([master], [], [], PATIENCE_S)[0], seen)
                 seen += os.read(master, 4096)
             exclusive = array.array("i", [-1])
             fcntl.ioctl(slave, TIOCGEXCL, exclusive)
