@@ -64,7 +64,7 @@
 #define ES_PROMPT_POSITIONS_MAX (1u + ES_LEFT_PAD_POSITIONS + ES_DELAY_POSITIONS_MAX)
 
 /* Positions that one encode call takes at most. 96 positions (7.7 s) are 384 encoder rows: enough
- * that a GPU multiplies longer than it waits for weights, small enough for activations of some MB. */
+ * that a GPU multiplies longer than it waits for weights, and activations of some MB. */
 #define ES_ENCODE_POSITIONS_MAX 96u
 
 /* A live stream's encoder takes 1, 2, 4 or 8 positions at once: one graph each. */
