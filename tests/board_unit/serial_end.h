@@ -3,7 +3,10 @@
  *   struct serial_end end;
  *   serial_end_plug(&end, root, "ttyUSB0");      ROOT/dev/ttyUSB0 leads to it
  *   text = serial_end_read(&end);                all that came; not reading makes a stuck line
- *   serial_end_unplug(&end);                     what writes then gets an I/O error */
+ *   serial_end_unplug(&end);                     what writes then gets an I/O error
+ *
+ * Unplugging takes the link away first: the system soon gives the name of a closed terminal to
+ * another program, which may be a test beside this one. */
 #pragma once
 
 #include <stdbool.h>
